@@ -1,0 +1,58 @@
+# One way in, for laptops and CI alike. `make help` lists the targets; every target sets up what it needs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# jsii and the CDK modules load in 1.5 s from cached bytecode and in 8 s without it.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+# moto, boto3 and the CDK must never find a developer's real account in a test.
+AWS_FREE := env -u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN -u AWS_ENDPOINT_URL \
+	AWS_EC2_METADATA_DISABLED=true
+
+READY := .venv/ready
+DEPLOYMENT ?= deployments/local.yaml
+
+.PHONY: help setup deploy-local destroy-local test lint format bench docs snapshots clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv: hash-locked packages, node 24, the CDK command line, the embedded AWS
+
+$(READY): requirements.lock package.json package-lock.json pyproject.toml infra/neuron_cdk/local/requirements.lock scripts/setup.sh
+	@bash scripts/setup.sh
+	@touch $@
+
+deploy-local: $(READY) ## Deploy the whole platform on this machine and call the endpoint
+	@neuron-cdk local deploy $(DEPLOYMENT)
+
+destroy-local: $(READY) ## Stop the embedded AWS and remove everything it left
+	@neuron-cdk local down
+
+test: $(READY) lint ## Run every check and every test
+	@$(AWS_FREE) python -m pytest
+
+lint: $(READY) ## Formatting, types, templates and security rules, in seconds
+	@ruff format --check --quiet . && ruff check --quiet .
+	@mypy
+	@$(AWS_FREE) python -m pytest tests/stacks/test_nag.py tests/stacks/test_cfn_lint.py
+
+format: $(READY) ## Rewrite the Python files in the project's format
+	@ruff check --fix --quiet . ; ruff format --quiet .
+
+snapshots: $(READY) ## Accept the templates as they are now (say why in the commit)
+	@$(AWS_FREE) python -m pytest tests/stacks/test_snapshots.py --snapshot-update
+
+bench: $(READY) ## Measure synth, validate, cold start and the local deploy; results in benchmarks/results/
+	@$(AWS_FREE) python -m benchmarks
+
+docs: $(READY) ## Draw the diagrams and write the generated reference pages
+	@$(AWS_FREE) python -m docs.build
+
+clean: ## Remove everything make made (the embedded AWS is stopped first)
+	@[ ! -x .venv/bin/neuron-cdk ] || .venv/bin/neuron-cdk local down >/dev/null || true
+	@rm -rf .venv node_modules .local cdk.out cdk.out.* dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
