@@ -1,0 +1,99 @@
+"""The compile job: ``python3 -m neuron_jobs.compile``, the entry point of a SageMaker processing container.
+
+Below ``/opt/ml`` (or ``NEURON_JOBS_ROOT``), laid out as SageMaker's guide "How Amazon SageMaker Processing Configures Input
+and Output For Your Processing Container" has it:
+
+- ``processing/input/request/request.json``: what to compile (``request.CompileRequest``);
+- ``processing/input/source``: the model's files;
+- ``processing/output``: the artifact, uploaded when the container ends: compiled files, ``compile.log``, and
+  ``manifest.json``, written last;
+- ``output/message``: on failure, the end of the log. ``DescribeProcessingJob`` gives it as ``ExitMessage`` (at most
+  1,024 characters).
+
+Exit status 0 when the manifest is written, else 1.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from . import engines, joblog, manifest, request, source
+from .errors import JobError
+
+_MESSAGE_CHARACTERS = 900
+
+
+def main(root: Path) -> int:
+    """Run the job below ``root``."""
+    signal.signal(signal.SIGTERM, _stop)
+    output = root / "processing" / "output"
+    output.mkdir(parents=True, exist_ok=True)
+    log = output / "compile.log"
+    with joblog.tee(log):
+        facts = _run(root / "processing" / "input", output)
+    if facts is None:
+        message = root / "output" / "message"
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.write_text(joblog.tail(log, _MESSAGE_CHARACTERS), encoding="utf-8")
+        return 1
+    manifest.write(output, facts)
+    return 0
+
+
+def _run(inputs: Path, output: Path) -> dict[str, object] | None:
+    """Compile, and give the manifest's facts; ``None`` after a failure, which the log then ends with."""
+    # SageMaker puts the job's volume under /opt/ml; a container's own /tmp may be too small for a model.
+    scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=inputs.parent))
+    try:
+        wanted = request.load(inputs / "request" / "request.json")
+        print(f"{wanted.name}: {wanted.engine} for {wanted.target}, artifact {wanted.artifact_key}", flush=True)
+        model = source.prepare(inputs / "source", wanted.source_kind, scratch)
+        started = time.monotonic()
+        compiled = engines.find(wanted.engine)(wanted, model, output)
+        seconds = round(time.monotonic() - started, 3)
+        print(f"compiled by {compiled.compiler} {compiled.version} in {seconds} s", flush=True)
+    except JobError as error:
+        print(f"error: {error}", flush=True)
+        return None
+    except _Stopped:
+        print("error: the job was stopped (SIGTERM) before the compile ended", flush=True)
+        return None
+    except Exception:
+        traceback.print_exc()
+        return None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {
+        "artifact_key": wanted.artifact_key,
+        "engine": wanted.engine,
+        "target": wanted.target,
+        "sdk": wanted.sdk,
+        "compiler": {"name": compiled.compiler, "version": compiled.version},
+        "command": list(compiled.command),
+        "dtype": wanted.dtype,
+        "programs": [program.to_json() for program in compiled.programs],
+        "inputs": list(compiled.inputs),
+        "outputs": list(compiled.outputs),
+        "compile_seconds": seconds,
+        "host": {"machine": platform.machine(), "cpus": os.cpu_count(), "python": platform.python_version()},
+    }
+
+
+class _Stopped(BaseException):
+    """SageMaker ends the job, because its time is over or someone asked: SIGTERM, and SIGKILL 120 s later."""
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise _Stopped
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(os.environ.get("NEURON_JOBS_ROOT", "/opt/ml"))))
