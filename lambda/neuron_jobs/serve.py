@@ -1,16 +1,16 @@
 """The serving container of target ``cpu``: ``python -m neuron_jobs.serve``.
 
-What a SageMaker endpoint asks of a container ("Use Your Own Inference Code with Hosting Services"): ``GET /ping`` answers
-200 once the model is loaded, ``POST /invocations`` answers requests, on the port in ``SAGEMAKER_BIND_TO_PORT``.
+What a SageMaker endpoint asks of a container ("Use Your Own Inference Code with Hosting Services"): ``GET /ping``
+answers 200 once the model is loaded, ``POST /invocations`` answers requests, on the port in ``SAGEMAKER_BIND_TO_PORT``.
 
-``application/json`` in, ``{"inputs": {"<input>": nested list, …}}`` (a bare nested list when the model has one input), and out,
-``{"outputs": {"<output>": nested list, …}}``. The first dimension marked ``"batch"`` in the manifest counts rows: a request with
-fewer rows than a compiled program is padded (and the padding cut off the answer), one with more than the largest is split.
+``application/json`` in, ``{"inputs": {"<input>": nested list, …}}`` (a bare nested list when the model has one input),
+and out, ``{"outputs": {"<output>": nested list, …}}``. A request with fewer rows than a compiled program is padded (and
+the padding cut off the answer), one with more than the largest is split.
 
-Environment: ``SERVE_MODEL_DIR`` (``/opt/ml/model``), ``SAGEMAKER_BIND_TO_PORT`` (8080; 0: a free one), ``SERVE_BIND_HOST`` (all
-interfaces). The first line on standard output, once requests are taken, is ``{"event": "listening", "host": …, "port": …}``.
-An artifact that is not whole is one line on standard error and exit status 1. SIGTERM stops taking requests, finishes those
-under way and exits 0.
+Environment: ``SERVE_MODEL_DIR`` (``/opt/ml/model``), ``SAGEMAKER_BIND_TO_PORT`` (8080; 0: a free one),
+``SERVE_BIND_HOST`` (all interfaces). The first line on standard output, once requests are taken, is
+``{"event": "listening", "host": …, "port": …}``. An artifact that is not whole is one line on standard error and exit
+status 1. SIGTERM stops taking requests, finishes those under way and exits 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,19 +41,19 @@ _DRAIN_SECONDS = 30
 Tensors = dict[str, npt.NDArray[Any]]
 
 
-class BadRequest(Exception):
+class RequestError(Exception):
     """What the client sent cannot be answered; the message says what would be."""
 
     status = 400
 
 
-class TooLarge(BadRequest):
+class TooLargeError(RequestError):
     """The body is over what SageMaker itself would let through."""
 
     status = 413
 
 
-class UnknownType(BadRequest):
+class MediaTypeError(RequestError):
     """Something other than JSON."""
 
     status = 415
@@ -107,14 +108,14 @@ class Model:
     def predict(self, body: object) -> dict[str, Any]:
         """Answer one request document.
 
-        :raises BadRequest: for inputs the compiled programs do not take.
+        :raises RequestError: for inputs the compiled programs do not take.
         """
         feed = self._feed(body)
         rows, length = self._sizes(feed)
         programs = [program for program in self._programs if program.sequence_length == length]
         if not programs:
             known = sorted({program.sequence_length for program in self._programs if program.sequence_length})
-            raise BadRequest(f"sequence length {length} is not compiled; compiled are {known}")
+            raise RequestError(f"sequence length {length} is not compiled; compiled are {known}")
         answers: list[Tensors] = []
         for start in range(0, rows, programs[-1].batch_size):
             part = min(rows - start, programs[-1].batch_size)
@@ -128,9 +129,9 @@ class Model:
             inputs = {self.inputs[0].name: inputs}
         names = [tensor.name for tensor in self.inputs]
         if not isinstance(inputs, dict):
-            raise BadRequest(f'expected {{"inputs": {{name: values}}}} with the names {names}')
+            raise RequestError(f'expected {{"inputs": {{name: values}}}} with the names {names}')
         if sorted(inputs) != sorted(names):
-            raise BadRequest(f"expected the inputs {names}, given {sorted(map(str, inputs))}")
+            raise RequestError(f"expected the inputs {names}, given {sorted(map(str, inputs))}")
         return {tensor.name: _array(tensor, inputs[tensor.name]) for tensor in self.inputs}
 
     def _sizes(self, feed: Tensors) -> tuple[int, int | None]:
@@ -142,10 +143,8 @@ class Model:
                     found[mark].add(size)
         for mark, sizes in found.items():
             if len(sizes) > 1:
-                raise BadRequest(f"the inputs differ in their {mark} dimension: {sorted(sizes)}")
+                raise RequestError(f"the inputs differ in their {mark} dimension: {sorted(sizes)}")
         rows = found["batch"].pop() if found["batch"] else 1
-        if rows == 0:
-            raise BadRequest("the batch is empty")
         return rows, found["sequence"].pop() if found["sequence"] else None
 
     def _run(self, program: _Program, feed: Tensors, start: int, rows: int) -> Tensors:
@@ -169,7 +168,7 @@ class Model:
         if len(answers) == 1:
             return answers[0][tensor.name]
         if tensor.batch_axis is None:
-            raise BadRequest(f"output {tensor.name!r} has no batch dimension: send one row at a time")
+            raise RequestError(f"output {tensor.name!r} has no batch dimension: send one row at a time")
         return np.concatenate([answer[tensor.name] for answer in answers], axis=tensor.batch_axis)
 
 
@@ -183,17 +182,19 @@ def _array(tensor: _Tensor, values: object) -> npt.NDArray[Any]:
     try:
         given = np.asarray(values)
     except ValueError:
-        raise BadRequest(f"{wanted}; the rows given differ in length") from None
+        raise RequestError(f"{wanted}; the rows given differ in length") from None
+    if not given.size:
+        raise RequestError(f"{wanted}; given no values")
     if given.dtype.kind not in _ACCEPTED[tensor.dtype.kind]:
-        raise BadRequest(f"{wanted}; given {_KIND_NAMES.get(given.dtype.kind, given.dtype.name)}")
-    if tensor.dtype.kind in "iu" and given.size:
+        raise RequestError(f"{wanted}; given {_KIND_NAMES.get(given.dtype.kind, given.dtype.name)}")
+    if tensor.dtype.kind in "iu":
         bounds = np.iinfo(tensor.dtype)
         if given.min() < bounds.min or given.max() > bounds.max:
-            raise BadRequest(f"{wanted}; a value is outside {bounds.min} to {bounds.max}")
+            raise RequestError(f"{wanted}; a value is outside {bounds.min} to {bounds.max}")
     if given.ndim != len(tensor.shape) or any(
         isinstance(mark, int) and mark != size for mark, size in zip(tensor.shape, given.shape, strict=True)
     ):
-        raise BadRequest(f"{wanted}; given shape {list(given.shape)}")
+        raise RequestError(f"{wanted}; given shape {list(given.shape)}")
     return given.astype(tensor.dtype)
 
 
@@ -201,28 +202,30 @@ _ACCEPTED = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
 _KIND_NAMES = {"U": "text", "O": "mixed values", "f": "numbers with a fraction", "b": "booleans", "i": "integers"}
 
 
+_NO_SUCH_PATH = {"error": "there are GET /ping and POST /invocations"}
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds an idle connection is kept
+    disable_nagle_algorithm = True  # headers and body are two writes: together they would wait for an acknowledgement
 
     def do_GET(self) -> None:
         if self.path == "/ping":
             self._answer(200, {})
         else:
-            self._answer(404, {"error": f"no such path: {self.path}; there are GET /ping and POST /invocations"})
+            self._answer(404, _NO_SUCH_PATH)
 
     def do_POST(self) -> None:
         with self.server.working():
             try:
                 body = self._body()
                 if self.path != "/invocations":
-                    self._answer(
-                        404, {"error": f"no such path: {self.path}; there are GET /ping and POST /invocations"}
-                    )
+                    self._answer(404, _NO_SUCH_PATH)
                     return
                 self._answer(200, self.server.model.predict(_parse(body)))
-            except BadRequest as error:
+            except RequestError as error:
                 self._answer(error.status, {"error": str(error)})
             except Exception as error:
                 _say("error", error=f"{type(error).__name__}: {error}")
@@ -232,14 +235,14 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdigit():
             self.close_connection = True
-            raise BadRequest("Content-Length is missing: send the body in one piece")
+            raise RequestError("Content-Length is missing: send the body in one piece")
         if int(length) > MOST_BYTES:
             self.close_connection = True
-            raise TooLarge(f"the body has {length} bytes; at most {MOST_BYTES} are taken")
+            raise TooLargeError(f"the body has {length} bytes; at most {MOST_BYTES} are taken")
         body = self.rfile.read(int(length))
         kind = self.headers.get_content_type()
         if kind != "application/json":
-            raise UnknownType(f"Content-Type {kind} is not understood; send application/json")
+            raise MediaTypeError(f"Content-Type {kind} is not understood; send application/json")
         return body
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
@@ -261,7 +264,7 @@ def _parse(body: bytes) -> object:
     try:
         return json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
+        raise RequestError(f"the body is not JSON: {error}") from None
 
 
 def _refuse_constant(name: str) -> object:
@@ -282,9 +285,14 @@ class Server(ThreadingHTTPServer):
         self._count = 0
         self._idle = threading.Condition()
 
-    def working(self) -> _Working:
-        """Marks a request as under way, for a ``with`` statement."""
-        return _Working(self)
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count a request as under way."""
+        self._change(1)
+        try:
+            yield
+        finally:
+            self._change(-1)
 
     def drain(self, seconds: float) -> bool:
         """Wait until no request is under way; false when the time runs out first."""
@@ -295,17 +303,6 @@ class Server(ThreadingHTTPServer):
         with self._idle:
             self._count += by
             self._idle.notify_all()
-
-
-class _Working:
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __enter__(self) -> None:
-        self._server._change(1)
-
-    def __exit__(self, *_: object) -> None:
-        self._server._change(-1)
 
 
 def _say(event: str, **facts: object) -> None:

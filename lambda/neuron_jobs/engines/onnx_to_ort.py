@@ -1,8 +1,8 @@
 """Engine ``onnxruntime``, target ``cpu``: an ONNX model becomes one optimized ORT-format program per shape.
 
-Free dimensions are fixed with ONNX Runtime's free-dimension overrides and the graph is saved in the ORT format (ONNX Runtime
-documentation: "ORT model format"). The level is *extended*: what *all* adds depends on the very CPU it ran on, and an artifact
-is used on others.
+Free dimensions are fixed with ONNX Runtime's free-dimension overrides and the graph is saved in the ORT format (ONNX
+Runtime documentation: "ORT model format"). The level is *extended*: what *all* adds depends on the very CPU it ran on,
+and an artifact is used on others.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ def _open(model: Path, options: ort.SessionOptions | None = None) -> ort.Inferen
     try:
         return ort.InferenceSession(str(model), options or _options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base of their own
-        raise JobError(
-            f"{model.name} is not an ONNX model that ONNX Runtime {ort.__version__} reads: {error}"
-        ) from error
+        raise JobError(f"{model.name} is no model that ONNX Runtime {ort.__version__} reads: {error}") from error
 
 
 def _description(node: Any) -> dict[str, Any]:
@@ -110,15 +108,15 @@ def _description(node: Any) -> dict[str, Any]:
 def _free_dimensions(inputs: Sequence[dict[str, Any]]) -> dict[str, str]:
     """What each named free dimension stands for.
 
-    The first free dimension of the model, and whatever leads another input, is the batch; any other is a sequence length.
+    The first free dimension of the model, and what leads another input, is the batch; any other is a sequence length.
     """
     kinds: dict[str, str] = {}
     for description in inputs:
         for axis, dimension in enumerate(description["shape"]):
             if dimension is None:
                 raise JobError(
-                    f"input {description['name']!r} has a free dimension without a name (axis {axis}): export the model "
-                    "with named dynamic axes"
+                    f"input {description['name']!r} has a free dimension without a name (axis {axis}): "
+                    "export the model with named dynamic axes"
                 )
             if isinstance(dimension, str):
                 kinds.setdefault(dimension, "batch" if axis == 0 or not kinds else "sequence")
@@ -158,9 +156,7 @@ def _output_shape(
         elif len(set(sizes)) == 1:
             shape.append(sizes[0])
         else:
-            raise JobError(
-                f"output {description['name']!r} changes with the shape in a way that is not understood: {sizes}"
-            )
+            raise JobError(f"axis {axis} of output {description['name']!r} follows neither batch nor sequence: {sizes}")
     if "batch" not in shape and any(program.batch_size > 1 for program in programs):
         raise JobError(f"output {description['name']!r} has no batch dimension: compile batch_sizes [1] only")
     return shape
