@@ -1,0 +1,457 @@
+"""The deployment file as types: what should exist in one account and region.
+
+A model refuses fields it does not know, and a field without a value counts as absent. Rules that need the catalogue, or
+two parts of the file, are in :mod:`neuron_cdk.spec.checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
+
+from .fields import (
+    Account,
+    Ami,
+    Branch,
+    Commit,
+    CompilerArgument,
+    Count,
+    DeploymentName,
+    Email,
+    GitHubRepository,
+    HuggingFaceName,
+    Name,
+    Number,
+    Positive,
+    Reservation,
+    S3Uri,
+    Sdk,
+    SubnetId,
+    TagKey,
+    TagValue,
+    Task,
+    VpcId,
+    refusal,
+)
+from .source import Source
+
+Engine = Literal["torch-neuronx", "optimum", "nxd-inference", "vllm", "neuronx-cc", "tensorflow-neuronx", "onnxruntime"]
+Target = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "cpu"]
+DType = Literal["fp32", "fp16", "bf16", "fp8"]
+EfaLayout = Literal["efa", "efa-only", "none"]
+SOURCE_KINDS = ("s3", "huggingface", "path")
+
+
+class Part(BaseModel):
+    """What every part of the file has in common."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_fields(cls, data: Any, info: ValidationInfo) -> Any:
+        """``fleets:`` with nothing behind it is a fleets section that is not there.
+
+        Notes for the loader, on the way, which class judged which mapping: it suggests names for unknown fields.
+        """
+        if not isinstance(data, dict):
+            return data
+        if info.context is not None:
+            info.context[id(data)] = cls
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+
+
+class Environment(Part):
+    """Where it goes."""
+
+    account: Account
+    """AWS account id, twelve digits in quotes."""
+    region: Annotated[str, Field(strict=True)]
+    """AWS region, such as us-east-1."""
+
+
+def _zones_form(value: object) -> str:
+    return "list" if isinstance(value, (list, tuple)) else "count"
+
+
+class Network(Part):
+    """A new VPC (``cidr``), or one that exists (``vpc_id``, ``subnet_ids``)."""
+
+    cidr: Annotated[str, Field(strict=True)] | None = None
+    """Address range of a new VPC, such as 10.40.0.0/16."""
+    vpc_id: VpcId | None = None
+    """A VPC that exists, instead of cidr."""
+    subnet_ids: tuple[SubnetId, ...] = ()
+    """With vpc_id: its private subnets, one a zone, in the order of availability_zones."""
+    availability_zones: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=6), Tag("count")]
+        | Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1, max_length=6), Tag("list")],
+        Discriminator(_zones_form),
+    ]
+    """How many zones (chosen so that they offer what the file asks for), or the zone ids themselves."""
+    egress: Literal["nat", "endpoints-only"]
+    """The way out of the private subnets: a NAT gateway in every zone, or VPC endpoints and nothing else."""
+
+
+class S3Source(Part):
+    """Model files under an S3 prefix."""
+
+    s3: S3Uri
+    """s3://bucket/prefix/"""
+
+
+class HuggingFaceSource(Part):
+    """A Hugging Face repository at one commit."""
+
+    huggingface: HuggingFaceName
+    """organisation/name"""
+    revision: Commit
+    """Full commit: 40 hexadecimal digits."""
+
+
+class PathSource(Part):
+    """A folder beside the deployment files, uploaded as an asset."""
+
+    path: Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
+    """Relative to the folder that the command runs in, and below it."""
+
+
+def _source_kind(value: object) -> str | None:
+    if isinstance(value, Part):
+        value = value.model_dump()
+    given = [kind for kind in SOURCE_KINDS if isinstance(value, dict) and value.get(kind) is not None]
+    return f"{given[0]} source" if len(given) == 1 else None
+
+
+ModelSource = Annotated[
+    Annotated[S3Source, Tag("s3 source")]
+    | Annotated[HuggingFaceSource, Tag("huggingface source")]
+    | Annotated[PathSource, Tag("path source")],
+    Discriminator(
+        _source_kind,
+        custom_error_type="NCDK-SOURCE-001",
+        custom_error_message="a model has exactly one source",
+        custom_error_context={
+            "allowed": "one of s3, huggingface (with revision), path",
+            "fix": "keep one of them",
+        },
+    ),
+]
+
+
+class Compile(Part):
+    """How the model becomes a program for a chip. Everything here is part of the artifact's key."""
+
+    engine: Engine
+    """The tool chain that compiles and serves it."""
+    target: Target
+    """The chip it is compiled for; cpu is for the embedded AWS."""
+    sdk: Sdk | None = None
+    """Neuron SDK (ONNX Runtime for cpu). Default: the newest that target, engine and service support together."""
+    dtype: DType = "fp32"
+    """Precision of the compiled program."""
+    batch_sizes: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=32)] = (1,)
+    """One program for each."""
+    sequence_lengths: Annotated[tuple[Positive, ...], Field(max_length=32)] = ()
+    """In tokens; one program for each, times the batch sizes."""
+    tensor_parallel: Positive = 1
+    """NeuronCores that one copy of the model is spread over."""
+    compiler_args: Annotated[tuple[CompilerArgument, ...], Field(max_length=64)] = ()
+    """Handed to the compiler after our own arguments."""
+    timeout_minutes: Annotated[int, Field(strict=True, ge=1, le=12_960)] = 120
+    """How long one compile may run; SageMaker's own limit is nine days."""
+
+
+class SmokeTest(Part):
+    """A request that proves the model answers."""
+
+    request: Any
+    """Sent as JSON."""
+    max_latency_ms: Annotated[int, Field(strict=True, ge=1, le=60_000)] | None = None
+    """Slower is a failure; a real-time endpoint gives up after 60 seconds anyway."""
+
+
+class Model(Part):
+    """Something to compile once and serve."""
+
+    source: ModelSource
+    """Where its files are."""
+    task: Task
+    """What it does, such as feature-extraction."""
+    compile: Compile
+    """What it becomes."""
+    smoke_test: SmokeTest | None = None
+    """Run before traffic reaches a new version."""
+
+
+class Range(Part):
+    """Limits, both included."""
+
+    min: Count
+    """Never fewer."""
+    max: Count
+    """Never more."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise refusal(
+                "NCDK-SIZE-001",
+                f"min {self.min} is above max {self.max}",
+                allowed="min at most max",
+                fix="raise max or lower min",
+            )
+        return self
+
+
+class Size(Range):
+    """Limits, and where to start."""
+
+    desired: Count | None = None
+    """At creation only; scaling owns it afterwards. Default: min."""
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if self.desired is not None and not self.min <= self.desired <= self.max:
+            raise refusal(
+                "NCDK-SIZE-002",
+                f"desired {self.desired} is outside {self.min} to {self.max}",
+                allowed=f"{self.min} to {self.max}",
+                fix="leave desired out to start at min",
+            )
+        return self
+
+
+class Efa(Part):
+    """Elastic Fabric Adapter: the network between training instances."""
+
+    layout: EfaLayout
+    """efa: every interface carries IP too. efa-only: one interface for IP, the others for EFA alone."""
+
+
+class OnDemand(Part):
+    """Instances by the hour."""
+
+    kind: Literal["on-demand"]
+    base: Count | None = None
+    """So many instances come from here before any other capacity is used."""
+
+
+class Spot(Part):
+    """Spare instances, cheaper, taken back with two minutes' notice."""
+
+    kind: Literal["spot"]
+
+
+class ReservedCapacity(Part):
+    """An on-demand capacity reservation."""
+
+    kind: Literal["reservation"]
+    reservation: Reservation
+    """cr-…"""
+
+
+class CapacityBlock(Part):
+    """A capacity block for ML: instances bought ahead for a number of days."""
+
+    kind: Literal["capacity-block"]
+    reservation: Reservation
+    """cr-…"""
+
+
+Capacity = Annotated[OnDemand | Spot | ReservedCapacity | CapacityBlock, Field(discriminator="kind")]
+
+
+class FleetScaling(Part):
+    """Target tracking for a fleet."""
+
+    metric: Literal["neuroncore-utilization", "requests-per-target", "queue-depth"]
+    """What is held at the target."""
+    target: Number
+    """Percent for neuroncore-utilization; requests or messages an instance for the others."""
+    scale_in_cooldown_s: Count = 300
+    """Seconds to wait after shrinking."""
+    scale_out_cooldown_s: Count = 60
+    """Seconds to wait after growing."""
+
+
+class ScheduledSize(Range):
+    """Other limits from a time on."""
+
+    cron: Annotated[str, Field(strict=True)]
+    """Six fields in UTC: minute hour day-of-month month day-of-week year."""
+
+
+class Fleet(Part):
+    """EC2 instances of one kind."""
+
+    purpose: Literal["training", "inference"]
+    """Training fleets move as one; inference fleets scale by instance."""
+    instance_types: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1, max_length=20)]
+    """EC2 names in order of preference, all with the same accelerator."""
+    size: Size
+    """How many instances."""
+    model: Name | None = None
+    """What the instances serve; inference only."""
+    efa: Efa | None = None
+    """Default: what the catalogue says for the instance type."""
+    ami: Ami | None = None
+    """Default: the Neuron image that fits the chip, the newest at deploy."""
+    zone: Annotated[str, Field(strict=True)] | None = None
+    """The one zone id of an EFA fleet. Default: the first that offers the instance type."""
+    capacity: Annotated[tuple[Capacity, ...], Field(min_length=1, max_length=8)] = (OnDemand(kind="on-demand"),)
+    """The first is preferred, the rest are fallbacks in order."""
+    scaling: FleetScaling | None = None
+    """Default: none."""
+    schedule: Annotated[tuple[ScheduledSize, ...], Field(max_length=24)] = ()
+    """Default: none."""
+
+
+class Component(Part):
+    """A model's share of an endpoint."""
+
+    model: Name
+    """A name from models."""
+    copies: Range
+    """How many copies of the model."""
+    accelerators: Positive
+    """Accelerators a copy."""
+    memory_mib: Annotated[int, Field(strict=True, ge=128, le=16_777_216)]
+    """Host memory a copy, MiB."""
+
+
+class EndpointScaling(Part):
+    """Target tracking for an endpoint."""
+
+    metric: Literal["concurrent-requests", "invocations-per-instance", "backlog"]
+    """What is held at the target; backlog is for async."""
+    target: Number
+    """Requests at once, invocations a minute, or waiting requests, an instance."""
+    scale_in_cooldown_s: Count = 300
+    """Seconds to wait after shrinking."""
+    scale_out_cooldown_s: Count = 60
+    """Seconds to wait after growing."""
+
+
+class Rollout(Part):
+    """How traffic moves to a new version, and what sends it back."""
+
+    kind: Literal["all-at-once", "canary", "linear", "rolling"] = "all-at-once"
+    """All at once, a first share, equal shares, or instances in batches."""
+    percent: Annotated[int, Field(strict=True, ge=1, le=100)] | None = None
+    """Size of the first share, of each share, or of a batch."""
+    bake_minutes: Annotated[int, Field(strict=True, ge=0, le=60)] | None = None
+    """How long each step is watched."""
+    max_error_rate: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
+    """Share of failed requests (0 to 1) above which it is rolled back."""
+    max_p99_ms: Positive | None = None
+    """p99 latency in milliseconds above which it is rolled back."""
+
+
+class Endpoint(Part):
+    """A SageMaker endpoint."""
+
+    model: Name | None = None
+    """A name from models; or components."""
+    instance_types: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1)]
+    """SageMaker names (ml.…); more than one are pools in order of priority."""
+    mode: Literal["realtime", "async"] = "realtime"
+    """Answer at once, or queue and write the answer to S3."""
+    managed_by: Literal["cloudformation", "pipeline"] = "cloudformation"
+    """Who changes it: deploys, or the release pipeline. Never both."""
+    size: Range
+    """How many instances."""
+    components: Annotated[tuple[Component, ...], Field(max_length=100)] = ()
+    """Several models on the same instances, instead of model."""
+    scaling: EndpointScaling | None = None
+    """Default: none."""
+    rollout: Rollout = Rollout()
+    """Default: all at once."""
+
+
+class Storage(Part):
+    """Storage that the nodes of a cluster share."""
+
+    fsx_lustre_gib: Positive | None = None
+    """FSx for Lustre, GiB: 1200, or a multiple of 2400."""
+
+
+class TrainingCluster(Part):
+    """A cluster that launches its own instances for training jobs."""
+
+    engine: Literal["batch", "hyperpod"]
+    """AWS Batch multi-node parallel jobs, or SageMaker HyperPod."""
+    instance_type: Annotated[str, Field(strict=True)]
+    """EC2 name."""
+    size: Size
+    """How many instances."""
+    zone: Annotated[str, Field(strict=True)] | None = None
+    """The one zone id of the cluster. Default: the first that offers the instance type."""
+    storage: Storage | None = None
+    """Default: none."""
+
+
+class Budget(Part):
+    """A monthly limit with notices."""
+
+    monthly_usd: Number
+    """US dollars."""
+    notify: Annotated[tuple[Email, ...], Field(min_length=1, max_length=10)]
+    """Who hears of it."""
+
+
+class GitHub(Part):
+    """The repository whose merges deploy this file."""
+
+    repository: GitHubRepository
+    """organisation/repository"""
+    branch: Branch
+    """The branch that is deployed."""
+
+
+class Delivery(Part):
+    """Deploys without a person."""
+
+    github: GitHub
+
+
+class Deployment(Part):
+    """Everything that should exist in one account and region. See ``docs`` for the codes of what can be wrong."""
+
+    name: DeploymentName
+    """Prefixes the names of the stacks."""
+    environment: Environment
+    """Account and region."""
+    network: Network
+    """The network everything stands in."""
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=40)] = {}
+    """On every resource."""
+    models: dict[Name, Model] = {}
+    """Models to compile, by name."""
+    fleets: dict[Name, Fleet] = {}
+    """EC2 fleets, by name."""
+    endpoints: dict[Name, Endpoint] = {}
+    """SageMaker endpoints, by name."""
+    training_clusters: dict[Name, TrainingCluster] = {}
+    """Training clusters, by name."""
+    budget: Budget | None = None
+    """Default: none."""
+    delivery: Delivery | None = None
+    """Default: none."""
+
+    _source: Source | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Source | None:
+        """The file that says all this, to point at lines of it; None for a deployment made in code."""
+        return self._source

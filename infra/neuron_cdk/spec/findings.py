@@ -1,0 +1,103 @@
+"""What was found wrong with a deployment, and how its reader gets to see it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from .codes import CODES, Severity
+from .source import Pointer, Source
+
+SHOWN_CHARACTERS = 60
+
+
+class Problem(NamedTuple):
+    """What a check found, before anybody knows which line of which file says it."""
+
+    code: str
+    pointer: Pointer
+    message: str
+    allowed: str = ""
+    fix: str = ""
+    given: object = None  # None: whatever the file has there
+    at_name: bool = False  # the name of the field is at fault, not its value
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem and its place. ``line`` and ``column`` count from 1; 0 stands for the file as a whole."""
+
+    code: str
+    severity: Severity
+    message: str
+    file: str
+    line: int = 0
+    column: int = 0
+    pointer: str = ""
+    given: str = ""
+    allowed: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        subject = f"{self.pointer}: " if self.pointer else ""
+        details = (("given", self.given), ("allowed", self.allowed), ("do", self.fix))
+        return "\n".join(
+            [
+                f"{place}: {self.severity} {self.code} {subject}{self.message}",
+                *(f"    {label + ':':9}{text}" for label, text in details if text),
+            ]
+        )
+
+    def to_json(self) -> dict[str, str | int]:
+        """The finding as plain values, for ``validate --json``."""
+        return asdict(self)
+
+
+class SpecError(Exception):
+    """A deployment that cannot be used. ``findings`` holds every reason, errors and lesser ones, in file order."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+def find(problem: Problem, source: Source | None) -> Finding:
+    """Give a problem its place in the file, if there is a file."""
+    line, column = source.locate(problem.pointer, at_name=problem.at_name) if source else (0, 0)
+    given = problem.given
+    if given is None:
+        given = source.written(problem.pointer) if source else ""
+    return Finding(
+        code=problem.code,
+        severity=CODES[problem.code].severity,
+        message=problem.message,
+        file=source.file if source else "",
+        line=line,
+        column=column,
+        pointer=dotted(problem.pointer),
+        given=show(given),
+        allowed=problem.allowed,
+        fix=problem.fix,
+    )
+
+
+def show(value: object) -> str:
+    """A value from a file, safe and short enough to print: no control characters, one line, at most 60 characters."""
+    text = str(value)
+    clean = "".join(
+        " " if char.isspace() else char
+        for char in text[: SHOWN_CHARACTERS * 4]
+        if char.isspace() or unicodedata.category(char)[0] != "C"
+    ).strip()
+    return clean if len(clean) <= SHOWN_CHARACTERS else clean[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def dotted(pointer: Pointer) -> str:
+    """A pointer as people write it: ``fleets.pretrain.instance_types[0]``."""
+    text = ""
+    for part in pointer:
+        text += f"[{part}]" if isinstance(part, int) else f".{show(part)}"
+    return text.removeprefix(".")
