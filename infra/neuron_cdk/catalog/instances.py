@@ -17,7 +17,7 @@ InterfaceKind = Literal["interface", "efa", "efa-only"]
 EfaLayout = Literal["efa", "efa-only"]
 
 
-class UnknownInstanceType(LookupError):
+class UnknownInstanceType(LookupError):  # noqa: N818  (it names what is wrong)
     """No such type in the catalogue. ``nearest`` is the closest name there is, if any is close."""
 
     def __init__(self, name: str, nearest: str | None) -> None:

@@ -14,7 +14,7 @@ from neuron_cdk.catalog._data import nearest, read
 SageMakerService = Literal["endpoint", "processing", "training"]
 
 
-class UnknownRegion(LookupError):
+class UnknownRegion(LookupError):  # noqa: N818  (it names what is wrong)
     """No such region in the catalogue. ``nearest`` is the closest name there is, if any is close."""
 
     def __init__(self, name: str, nearest: str | None) -> None:
