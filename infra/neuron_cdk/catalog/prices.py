@@ -13,7 +13,8 @@ from neuron_cdk.catalog._data import read
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars an hour for one instance. ``as_of`` is a date, or "undated" where the source states none."""
+    """US dollars an hour for one instance. ``as_of`` is a date, or "undated" where the source states none;
+    ``source`` is an id of :mod:`~neuron_cdk.catalog.provenance`."""
 
     usd: float
     as_of: str
@@ -37,6 +38,7 @@ def sagemaker_hourly(region: str, ml_name: str) -> Price | None:
 
 @cache
 def _prices(kind: str) -> dict[tuple[str, str], Price]:
+    """Prices by region and type. Batches are stored undated first, then by date, so the newest wins."""
     return {
         (batch["region"], name): Price(usd, batch["as_of"], batch["source"])
         for batch in read("prices")[kind]

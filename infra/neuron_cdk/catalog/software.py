@@ -121,8 +121,8 @@ def newest_common_sdk(*, target: str, engine: str, services: Iterable[str]) -> s
     Raises :class:`DeadCombination` or :class:`UnknownName`.
     """
     services = tuple(services)
-    offers = [[image["sdk"] for image in _images(target, engine, service)] for service in services]
-    common = set(offers[0]).intersection(*offers[1:])
+    offers: list[set[str]] = [{image["sdk"] for image in _images(target, engine, service)} for service in services]
+    common = set.intersection(*offers)
     if not common:
         together = " and ".join(SERVICES[service] for service in services)
         raise DeadCombination(f"no SDK runs {engine} for target {target} on {together} alike", None)
