@@ -1,7 +1,7 @@
 """The compile job: ``python3 -m neuron_jobs.compile``, the entry point of a SageMaker processing container.
 
-Below ``/opt/ml`` (or ``NEURON_JOBS_ROOT``), laid out as in SageMaker's guide "How Amazon SageMaker Processing Configures
-Input and Output For Your Processing Container":
+Below ``/opt/ml`` (or ``NEURON_JOBS_ROOT``), laid out as in SageMaker's guide "How Amazon SageMaker Processing
+Configures Input and Output For Your Processing Container":
 
 - ``processing/input/request/request.json``: what to compile (``request.CompileRequest``);
 - ``processing/input/source``: the model's files;

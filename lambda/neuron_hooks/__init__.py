@@ -1,0 +1,6 @@
+"""Lambda entry points of the compile path.
+
+Each handler module parses its event and logs one line per decision; what is decided lies in modules that know neither
+AWS nor the clock; ``aws`` alone speaks boto3. Beside boto3, which the runtime has, only the standard library is used.
+Every handler may be called twice with the same event, and ends where one call would have.
+"""

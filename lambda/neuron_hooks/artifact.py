@@ -1,0 +1,116 @@
+"""The artifact key, computed here and nowhere else.
+
+The key is the sha256, in hexadecimal, over a JSON document in one canonical form: names sorted, no spaces, ASCII only.
+It holds everything that decides what a compiler makes, and nothing else (a model's name, a time limit, a host change
+nothing)::
+
+    {"batch_sizes": [1, 4], "compiler_args": ["-O2"], "dtype": "bf16", "engine": "torch-neuronx",
+     "image": "sha256:…" or, when the image has no digest, its reference,
+     "schema": 1, "sdk": "2.31.1", "sequence_lengths": [128], "source": "…", "target": "inf2", "tensor_parallel": 1}
+
+``source`` is the digest of the model's files. For an asset it is the content hash that the CDK makes its object's key
+of. For an S3 prefix it is the sha256 over the canonical JSON list of ``[path below the prefix, size in bytes,
+fingerprint]``, sorted by path. Nothing is downloaded for it: a fingerprint is the first of these that S3 knows about an
+object,
+
+1. ``sha256:…`` or ``crc64nvme:…``, a checksum of the whole object (``ChecksumType`` ``FULL_OBJECT``),
+2. ``version:…``, its version id, where the bucket keeps versions,
+3. ``etag:…``, where the object was uploaded in one part.
+
+The first depends on content alone. The others name one upload: the same files uploaded again are compiled again, but
+different files never share a key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .model_request import ModelRequest, Source
+
+_SCHEMA = 1
+
+
+class SourceError(Exception):
+    """The model's files are not there, or S3 knows too little about them. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One object: its path below the prefix, its size, and what stands for its content."""
+
+    path: str
+    size: int
+    fingerprint: str
+
+
+def key(model: ModelRequest, source: str) -> str:
+    """The artifact key (64 hexadecimal digits) of a request whose source has this digest."""
+    return _digest(
+        {
+            "schema": _SCHEMA,
+            "source": source,
+            "engine": model.engine,
+            "target": model.target,
+            "sdk": model.sdk,
+            "image": model.image_digest or model.image,
+            "dtype": model.dtype,
+            "batch_sizes": model.batch_sizes,
+            "sequence_lengths": model.sequence_lengths,
+            "tensor_parallel": model.tensor_parallel,
+            "compiler_args": model.compiler_args,
+        }
+    )
+
+
+def prefix_digest(source: Source, files: Iterable[SourceFile]) -> str:
+    """The digest of the files under a prefix.
+
+    :raises SourceError: when there are none.
+    """
+    entries = sorted((file.path, file.size, file.fingerprint) for file in files)
+    if not entries:
+        raise SourceError(f"there is no object under {source.uri}: upload the model there, or correct the prefix")
+    return _digest(entries)
+
+
+def asset_digest(source: Source) -> str:
+    """The content hash in the name of a CDK asset.
+
+    :raises SourceError: when the key is not one that the CDK gives.
+    """
+    found = re.search(r"(?:^|/)([0-9a-f]{64})\.zip$", source.location)
+    if not found:
+        raise SourceError(f"{source.uri} is not a CDK asset: its key must end in <sha256>.zip")
+    return found.group(1)
+
+
+def fingerprint(source: Source, path: str, head: Mapping[str, Any]) -> str:
+    """What stands for an object's content, from HeadObject's answer with ``ChecksumMode`` ``ENABLED``.
+
+    :raises SourceError: when S3 knows nothing that depends on the content alone, or on one upload of it.
+    """
+    if head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+        for algorithm in ("SHA256", "CRC64NVME"):
+            value = head.get(f"Checksum{algorithm}", "")
+            if value and "-" not in value:  # "…-3": a checksum of three parts' checksums
+                return f"{algorithm.lower()}:{value}"
+    version = head.get("VersionId", "null")
+    if version != "null":
+        return f"version:{version}"
+    etag = str(head.get("ETag", "")).strip('"')
+    if etag and "-" not in etag:
+        return f"etag:{etag}"
+    raise SourceError(
+        f"S3 knows no checksum of s3://{source.bucket}/{path}, which came in parts to a bucket without versions: "
+        "upload it again with a current AWS CLI, or turn versioning on"
+    )
+
+
+def _digest(document: object) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

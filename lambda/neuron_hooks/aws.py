@@ -1,0 +1,190 @@
+"""The one place that speaks boto3. Clients are made on first use: a handler pays for those it needs.
+
+Everything else in the package is tested without AWS; what is here is thin enough to be read.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import boto3
+import botocore
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from .artifact import SourceError, SourceFile, asset_digest, fingerprint, prefix_digest
+from .model_request import Source
+
+# S3 gives CRC64NVME and ChecksumType since botocore 1.36.0; an older one drops both silently, and every artifact key
+# with them.
+_LEAST_BOTOCORE = (1, 36, 0)
+_MOST_SOURCE_FILES = 1000
+_CHUNK = 1 << 20
+_JOB_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
+_MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
+
+
+class BotocoreError(Exception):
+    """The runtime's botocore is too old for the calls made here."""
+
+
+def check_botocore(version: str) -> None:
+    """Refuse to start on a botocore that would answer with less than is needed (``docs/adr/0004-boto3-in-lambda.md``).
+
+    :raises BotocoreError: naming both versions.
+    """
+    if tuple(int(part) for part in version.split(".")[:3]) < _LEAST_BOTOCORE:
+        least = ".".join(map(str, _LEAST_BOTOCORE))
+        raise BotocoreError(f"this runtime has botocore {version}; the hooks need {least} or newer")
+
+
+check_botocore(botocore.__version__)
+
+
+@functools.cache
+def client(service: str) -> Any:
+    """A client with standard retries and short waits: a hook is retried as a whole if they do not do."""
+    return boto3.client(
+        service,
+        config=Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 5}),
+    )
+
+
+# -- S3 --------------------------------------------------------------------------------------------------------------
+
+
+def source_digest(source: Source) -> str:
+    """The digest of a model's files, from what S3 knows about them (see ``artifact``).
+
+    :raises SourceError: when they are not there, may not be read, or have nothing to tell them by.
+    """
+    try:
+        if source.kind == "asset":
+            _head(source.bucket, source.location)
+            return asset_digest(source)
+        return prefix_digest(source, _source_files(source))
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "NoSuchBucket":
+            raise SourceError(f"there is no bucket {source.bucket!r} (the source is {source.uri})") from error
+        if code in _MISSING:
+            raise SourceError(f"there is no object {source.uri}") from error
+        if code in ("403", "AccessDenied", "AccessDeniedException"):
+            raise SourceError(
+                f"{source.uri} may not be read: the bucket's policy or its KMS key refuses the pipeline ({error})"
+            ) from error
+        raise
+
+
+def _source_files(source: Source) -> Iterator[SourceFile]:
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=source.bucket, Prefix=source.location)
+    count = 0
+    for page in pages:
+        for found in page.get("Contents", ()):
+            path = found["Key"]
+            if path.endswith("/"):  # what a console calls a folder: no file comes of it
+                continue
+            count += 1
+            if count > _MOST_SOURCE_FILES:
+                raise SourceError(
+                    f"there are more than {_MOST_SOURCE_FILES} objects under {source.uri}: give the model's own prefix"
+                )
+            mark = fingerprint(source, path, _head(source.bucket, path))
+            yield SourceFile(path.removeprefix(source.location), found["Size"], mark)
+
+
+def _head(bucket: str, key: str) -> Mapping[str, Any]:
+    head: Mapping[str, Any] = client("s3").head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    return head
+
+
+def head(bucket: str, key: str) -> Mapping[str, Any] | None:
+    """What S3 knows about an object, its checksums among it; ``None`` when it is not there."""
+    try:
+        return _head(bucket, key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            return None
+        raise
+
+
+def read(bucket: str, key: str, most_bytes: int) -> bytes | None:
+    """The first bytes of a small object; ``None`` when it is not there."""
+    try:
+        content: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read(most_bytes)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            return None
+        raise
+    return content
+
+
+def sha256(bucket: str, key: str) -> str:
+    """The hexadecimal digest of an object's content, read piece by piece."""
+    digest = hashlib.sha256()
+    for piece in client("s3").get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def write_json(bucket: str, key: str, document: Mapping[str, Any]) -> None:
+    """Write a document; the bucket's default encryption applies."""
+    client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(document).encode(), ContentType="application/json")
+
+
+# -- DynamoDB --------------------------------------------------------------------------------------------------------
+
+
+def get_item(request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The item a request of ``registry`` asks for, or ``None``."""
+    item: dict[str, Any] | None = client("dynamodb").get_item(**request).get("Item")
+    return item
+
+
+def update_item(request: Mapping[str, Any]) -> bool:
+    """Send a conditional write of ``registry``; false when its condition does not hold."""
+    try:
+        client("dynamodb").update_item(**request)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+# -- Step Functions --------------------------------------------------------------------------------------------------
+
+
+def start_execution(machine_arn: str, name: str, document: Mapping[str, Any]) -> bool:
+    """Start an execution; false when one of this name exists already."""
+    try:
+        client("stepfunctions").start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(document))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionAlreadyExists":
+            return False
+        raise
+    return True
+
+
+# -- CloudWatch Logs -------------------------------------------------------------------------------------------------
+
+
+def job_log_tail(job_name: str, lines: int) -> str:
+    """The last lines a processing job printed; empty when it never printed, or its log cannot be read."""
+    logs = client("logs")
+    try:
+        streams = logs.describe_log_streams(logGroupName=_JOB_LOG_GROUP, logStreamNamePrefix=f"{job_name}/")[
+            "logStreams"
+        ]
+        if not streams:
+            return ""
+        events = logs.get_log_events(
+            logGroupName=_JOB_LOG_GROUP, logStreamName=streams[0]["logStreamName"], limit=lines, startFromHead=False
+        )["events"]
+    except ClientError:
+        return ""
+    return "\n".join(event["message"] for event in events)
