@@ -177,7 +177,7 @@ def _records() -> dict[str, dict[str, Any]]:
 
 @cache
 def _accelerator(name: str) -> Accelerator:
-    record = next(record for record in read("instances")["accelerators"] if record["name"] == name)
+    record = next(record for record in read("instances")["chips"] if record["name"] == name)
     return Accelerator(**{key: value for key, value in record.items() if key != "sources"})
 
 

@@ -138,26 +138,23 @@ def ami_parameter(target: str, *, os: str | None = None) -> str:
     without such an AMI and :class:`UnknownName` for another operating system.
     """
     _check("target", target, TARGETS)
-    amis = [ami for ami in read("software")["amis"] if target in ami["targets"]]
-    if target == "inf1":
-        raise DeadCombination(
-            "Neuron DLAMIs do not support Inf1 since SDK 2.26.1: give the fleet an AMI of its own, with the Neuron "
-            "driver pinned to 2.24; the last that worked is SDK 2.26.0",
-            "2.26.0",
-        )
-    if not amis:
-        raise DeadCombination(f"target {target} has no accelerator and so no Neuron DLAMI", None)
+    for end in read("software")["amis_ended"]:
+        if target in end["targets"]:
+            last: str | None = end.get("last")
+            raise DeadCombination(f"{end['why']}{_last(last)}", last)
+    by_os: dict[str, str] = {
+        ami["os"]: ami["parameter"] for ami in read("software")["amis"] if target in ami["targets"]
+    }
     if os is None:
-        return str(amis[0]["parameter"])
-    by_os = {ami["os"]: ami["parameter"] for ami in amis}
+        return next(iter(by_os.values()))  # the file has the preferred one first
     _check("Neuron DLAMI for", os, by_os)
-    return str(by_os[os])
+    return by_os[os]
 
 
 def inference_ami_version(target: str) -> str | None:
     """SageMaker's InferenceAmiVersion for an endpoint variant, or None where there is none to set.
 
-    Without it a Neuron endpoint gets hosts with driver 2.10, too old for every image in the table.
+    Without it AWS's own tests met hosts with driver 2.10, older than any image in the table expects.
     """
     _check("target", target, TARGETS)
     amis = (ami["name"] for ami in read("software")["inference_amis"] if target in ami["targets"])
@@ -207,8 +204,11 @@ def _image(target: str, engine: str, service: str, sdk: str) -> _Record:
 
 def _dead(target: str, engine: str, service: str, sdk: str | None, why: str, last: str | None) -> str:
     release = f" with SDK {sdk}" if sdk else ""
-    ending = f"; the last that worked is SDK {last}" if last else ""
-    return f"{engine} for target {target} does not run on {SERVICES[service]}{release}: {why}{ending}"
+    return f"{engine} for target {target} does not run on {SERVICES[service]}{release}: {why}{_last(last)}"
+
+
+def _last(sdk: str | None) -> str:
+    return f"; the last that worked is SDK {sdk}" if sdk else ""
 
 
 def _end(target: str, engine: str, service: str) -> _Record:
