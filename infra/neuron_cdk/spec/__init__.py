@@ -35,10 +35,12 @@ from .deployment import (
     Storage,
     TrainingCluster,
 )
-from .findings import Finding, SpecError
+from .findings import Finding, SpecError, as_errors
 from .later import later
 from .loader import Loaded, load
 from .schema import json_schema
+from .uses import sdk
+from .zones import zones
 
 __all__ = [
     "CODES",
@@ -76,7 +78,10 @@ __all__ = [
     "Spot",
     "Storage",
     "TrainingCluster",
+    "as_errors",
     "json_schema",
     "later",
     "load",
+    "sdk",
+    "zones",
 ]

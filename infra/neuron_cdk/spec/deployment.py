@@ -41,6 +41,7 @@ from .fields import (
     TagValue,
     Task,
     VpcId,
+    Word,
     refusal,
 )
 from .source import Source
@@ -76,7 +77,7 @@ class Environment(Part):
 
     account: Account
     """AWS account id, twelve digits in quotes."""
-    region: Annotated[str, Field(strict=True)]
+    region: Word
     """AWS region, such as us-east-1."""
 
 
@@ -87,7 +88,7 @@ def _zones_form(value: object) -> str:
 class Network(Part):
     """A new VPC (``cidr``), or one that exists (``vpc_id``, ``subnet_ids``)."""
 
-    cidr: Annotated[str, Field(strict=True)] | None = None
+    cidr: Word | None = None
     """Address range of a new VPC, such as 10.40.0.0/16."""
     vpc_id: VpcId | None = None
     """A VPC that exists, instead of cidr."""
@@ -95,7 +96,7 @@ class Network(Part):
     """With vpc_id: its private subnets, one a zone, in the order of availability_zones."""
     availability_zones: Annotated[
         Annotated[int, Field(strict=True, ge=1, le=6), Tag("count")]
-        | Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1, max_length=6), Tag("list")],
+        | Annotated[tuple[Word, ...], Field(min_length=1, max_length=6), Tag("list")],
         Discriminator(_zones_form),
     ]
     """How many zones (chosen so that they offer what the file asks for), or the zone ids themselves."""
@@ -288,7 +289,7 @@ class FleetScaling(Part):
 class ScheduledSize(Range):
     """Other limits from a time on."""
 
-    cron: Annotated[str, Field(strict=True)]
+    cron: Word
     """Six fields in UTC: minute hour day-of-month month day-of-week year."""
 
 
@@ -297,7 +298,7 @@ class Fleet(Part):
 
     purpose: Literal["training", "inference"]
     """Training fleets move as one; inference fleets scale by instance."""
-    instance_types: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1, max_length=20)]
+    instance_types: Annotated[tuple[Word, ...], Field(min_length=1, max_length=20)]
     """EC2 names in order of preference, all with the same accelerator."""
     size: Size
     """How many instances."""
@@ -307,7 +308,7 @@ class Fleet(Part):
     """Default: what the catalogue says for the instance type."""
     ami: Ami | None = None
     """Default: the Neuron image that fits the chip, the newest at deploy."""
-    zone: Annotated[str, Field(strict=True)] | None = None
+    zone: Word | None = None
     """The one zone id of an EFA fleet. Default: the first that offers the instance type."""
     capacity: Annotated[tuple[Capacity, ...], Field(min_length=1, max_length=8)] = (OnDemand(kind="on-demand"),)
     """The first is preferred, the rest are fallbacks in order."""
@@ -363,7 +364,7 @@ class Endpoint(Part):
 
     model: Name | None = None
     """A name from models; or components."""
-    instance_types: Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(min_length=1)]
+    instance_types: Annotated[tuple[Word, ...], Field(min_length=1)]
     """SageMaker names (ml.…); more than one are pools in order of priority."""
     mode: Literal["realtime", "async"] = "realtime"
     """Answer at once, or queue and write the answer to S3."""
@@ -391,11 +392,11 @@ class TrainingCluster(Part):
 
     engine: Literal["batch", "hyperpod"]
     """AWS Batch multi-node parallel jobs, or SageMaker HyperPod."""
-    instance_type: Annotated[str, Field(strict=True)]
+    instance_type: Word
     """EC2 name."""
     size: Size
     """How many instances."""
-    zone: Annotated[str, Field(strict=True)] | None = None
+    zone: Word | None = None
     """The one zone id of the cluster. Default: the first that offers the instance type."""
     storage: Storage | None = None
     """Default: none."""
@@ -436,13 +437,13 @@ class Deployment(Part):
     """The network everything stands in."""
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=40)] = {}
     """On every resource."""
-    models: dict[Name, Model] = {}
+    models: Annotated[dict[Name, Model], Field(max_length=500)] = {}
     """Models to compile, by name."""
-    fleets: dict[Name, Fleet] = {}
+    fleets: Annotated[dict[Name, Fleet], Field(max_length=500)] = {}
     """EC2 fleets, by name."""
-    endpoints: dict[Name, Endpoint] = {}
+    endpoints: Annotated[dict[Name, Endpoint], Field(max_length=500)] = {}
     """SageMaker endpoints, by name."""
-    training_clusters: dict[Name, TrainingCluster] = {}
+    training_clusters: Annotated[dict[Name, TrainingCluster], Field(max_length=500)] = {}
     """Training clusters, by name."""
     budget: Budget | None = None
     """Default: none."""

@@ -41,6 +41,8 @@ def refusal(code: str, message: str, *, allowed: str = "", fix: str = "") -> Pyd
     return PydanticCustomError(code, "{message}", {"message": message, "allowed": allowed, "fix": fix})
 
 
+Word = Annotated[str, Field(strict=True, min_length=1, max_length=64)]
+"""A name out of a list that the catalogue or another part of the file holds."""
 Count = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 Positive = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Number = Annotated[float, Field(strict=True, gt=0, le=1e12)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 from .codes import CODES, Severity
@@ -101,3 +101,8 @@ def dotted(pointer: Pointer) -> str:
     for part in pointer:
         text += f"[{part}]" if isinstance(part, int) else f".{show(part)}"
     return text.removeprefix(".")
+
+
+def as_errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The same findings, for a reader to whom they are final."""
+    return tuple(replace(finding, severity=Severity.ERROR) for finding in findings)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from . import translate
-from .checks import NO_SUCH_MODEL, check
+from .checks import check
 from .codes import CODES, Severity
 from .deployment import Deployment, Part
 from .findings import Finding, Problem, SpecError, find, show
@@ -18,6 +19,7 @@ from .later import not_built
 from .source import MAX_BYTES, Pointer, Source, UnreadableError, parse
 
 MAX_FINDINGS = 100
+_MAX_PROBLEMS = 1000  # a file with more is not looked at further; looking for the nearest name takes its time
 _NAMED = ("models", "fleets", "endpoints", "training_clusters")
 
 
@@ -76,11 +78,11 @@ def _judge(values: dict[str, Any], source: Source) -> tuple[Deployment | None, l
     try:
         deployment = Deployment.model_validate(values, context=classes)
     except ValidationError as refused:
-        errors = refused.errors(include_url=False, include_input=False)
+        errors = refused.errors(include_url=False, include_input=False)[:_MAX_PROBLEMS]
         problems = list(translate.problems(errors, values, classes, source))
         return None, [*problems, *_problems_of_the_rest(values, [problem.pointer for problem in problems])]
     deployment._source = source
-    return deployment, [*check(deployment), *not_built(deployment)]
+    return deployment, list(islice(chain(check(deployment), not_built(deployment)), _MAX_PROBLEMS))
 
 
 def _problems_of_the_rest(values: dict[str, Any], refused: list[Pointer]) -> Iterator[Problem]:
@@ -91,9 +93,9 @@ def _problems_of_the_rest(values: dict[str, Any], refused: list[Pointer]) -> Ite
     """
     rest = {section: dict(part) if section in _NAMED and part else part for section, part in values.items()}
     for pointer in refused:
-        section, *names = pointer or ("",)
-        if section in _NAMED and names:
-            rest[section].pop(names[0], None)
+        section = str(pointer[0])
+        if section in _NAMED and len(pointer) > 1:
+            rest[section].pop(pointer[1], None)
         else:
             rest.pop(section, None)
     try:
@@ -101,8 +103,8 @@ def _problems_of_the_rest(values: dict[str, Any], refused: list[Pointer]) -> Ite
     except ValidationError:
         return
     left_out = (values.get("models") or {}).keys() - deployment.models
-    for problem in check(deployment):
-        known = problem.code == NO_SUCH_MODEL and problem.given in left_out
+    for problem in islice(check(deployment), _MAX_PROBLEMS):
+        known = problem.code == "NCDK-MODEL-002" and problem.given in left_out
         if CODES[problem.code].severity is Severity.ERROR and not known:
             yield problem
 

@@ -185,17 +185,18 @@ class _Composer:
                     "NCDK-FILE-010", "this alias has no anchor before it", event, given=f"*{event.anchor}"
                 )
             return self._anchors[event.anchor]
-        if getattr(event, "tag", None) not in (None, "!"):
+        tag = event.tag if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) else None
+        if tag not in (None, "!"):
             raise _unreadable(
-                "NCDK-FILE-008", "YAML tags are not allowed", event, given=event.tag, fix="write the plain value"
+                "NCDK-FILE-008", "YAML tags are not allowed", event, given=str(tag), fix="write the plain value"
             )
         node = self._plain_node(event, depth)
-        if event.anchor:
+        if isinstance(event, yaml.NodeEvent) and event.anchor:
             self._anchors[event.anchor] = node  # only now: a node cannot hold itself
         return node
 
     def _plain_node(self, event: yaml.Event, depth: int) -> Node:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line, column = _place(event)
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(line, column, event.value, plain=not event.style)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -284,5 +285,10 @@ def _flow(node: Sequence) -> str:
 
 
 def _unreadable(code: str, message: str, event: yaml.Event, *, given: str = "", fix: str = "") -> UnreadableError:
+    line, column = _place(event)
+    return UnreadableError(code, message, line=line, column=column, given=given, fix=fix)
+
+
+def _place(event: yaml.Event) -> tuple[int, int]:
     mark = event.start_mark
-    return UnreadableError(code, message, line=mark.line + 1, column=mark.column + 1, given=given, fix=fix)
+    return (mark.line + 1, mark.column + 1) if mark else (0, 0)

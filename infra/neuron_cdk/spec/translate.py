@@ -104,15 +104,14 @@ def _choice(pointer: Pointer, given: str, expected: str) -> Problem:
     return Problem("NCDK-FIELD-004", pointer, f"there is no such choice{hint}", allowed=", ".join(choices))
 
 
-def _pointer(location: tuple[int | str, ...], values: object) -> Pointer:
+def _pointer(location: tuple[int | str, ...], values: Any) -> Pointer:
     """Pydantic's location without what is not in the file: tags of unions, and its ``[key]``."""
     pointer: Pointer = ()
     for part in location:
-        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
+        there = part in values if isinstance(values, dict) else isinstance(values, list) and isinstance(part, int)
+        if there:
             values = values[part]
-        else:
-            continue
-        pointer += (part,)
+            pointer += (part,)
     return pointer
 
 

@@ -1,0 +1,50 @@
+"""AWS's six-field cron expressions."""
+
+from __future__ import annotations
+
+import re
+
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
+# name, lowest, highest, words that stand for numbers (the first for the lowest), what else the field alone may say
+_FIELDS: tuple[tuple[str, int, int, list[str], str], ...] = (
+    ("minute", 0, 59, [], ""),
+    ("hour", 0, 23, [], ""),
+    ("day of month", 1, 31, [], r"\?|L|LW|[0-9]{1,2}W"),
+    ("month", 1, 12, _MONTHS, ""),
+    ("day of week", 1, 7, _DAYS, r"\?|L|[1-7]L|[1-7]#[1-5]"),
+    ("year", 1970, 2199, [], ""),
+)
+_ITEM = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]{1,4}))?")
+
+
+def mistake(expression: str) -> str | None:
+    """What is wrong with an expression, or None."""
+    fields = expression.split()
+    if len(fields) != len(_FIELDS):
+        return f"a cron expression has six fields, and this has {len(fields)}"
+    for text, (name, lowest, highest, words, special) in zip(fields, _FIELDS, strict=True):
+        if re.fullmatch(special, text):
+            continue
+        if not all(_valid(item, lowest, highest, words) for item in text.split(",")):
+            return f"{text[:20]} is not a {name} ({lowest} to {highest})"
+    if (fields[2] == "?") == (fields[4] == "?"):
+        return "exactly one of day of month and day of week is ?"
+    return None
+
+
+def _valid(item: str, lowest: int, highest: int, words: list[str]) -> bool:
+    match = _ITEM.fullmatch(item)
+    if match is None:
+        return False
+    first, last, step = match.groups()
+    if first == "*":
+        return last is None and (step is None or int(step) > 0)
+    numbers = {word: lowest + index for index, word in enumerate(words)}
+    values = [numbers.get(text.upper(), _number(text)) for text in (first, last) if text]
+    in_range = all(lowest <= value <= highest for value in values)
+    return in_range and values == sorted(values) and (step is None or int(step) > 0)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else -1

@@ -1,0 +1,40 @@
+"""Who uses a model, and which software that asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from neuron_cdk.catalog import software
+
+from .deployment import Deployment
+from .source import Pointer
+
+
+def uses(deployment: Deployment) -> Iterator[tuple[Pointer, str]]:
+    """Every mention of a model in fleets and endpoints, as the pointer to it and the model's name."""
+    for name, fleet in deployment.fleets.items():
+        if fleet.model:
+            yield ("fleets", name, "model"), fleet.model
+    for name, endpoint in deployment.endpoints.items():
+        if endpoint.model:
+            yield ("endpoints", name, "model"), endpoint.model
+        for index, component in enumerate(endpoint.components):
+            yield ("endpoints", name, "components", index, "model"), component.model
+
+
+def services(deployment: Deployment, model: str) -> tuple[str, ...]:
+    """What a model's software must run on: the compile job, and wherever the model is used."""
+    places = {"fleets": "ec2", "endpoints": "endpoint"}
+    used = [places[str(pointer[0])] for pointer, name in uses(deployment) if name == model]
+    return tuple(dict.fromkeys(["processing", *used]))
+
+
+def sdk(deployment: Deployment, model: str) -> str:
+    """The SDK a model is compiled and served with: the file's, or the newest that all its uses support together.
+
+    :raises neuron_cdk.catalog.software.DeadCombination: when there is none.
+    """
+    wanted = deployment.models[model].compile
+    return wanted.sdk or software.newest_common_sdk(
+        target=wanted.target, engine=wanted.engine, services=services(deployment, model)
+    )
