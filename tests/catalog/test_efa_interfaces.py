@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from neuron_cdk.catalog import instances
-from neuron_cdk.catalog.instances import EfaLayout, InstanceType, NetworkCard
+from neuron_cdk.catalog.instances import EfaLayout, InstanceType, InterfaceKind, NetworkCard
 
 TRN1_EFA = [
     (0, 0, "efa"),
@@ -90,7 +90,7 @@ def with_cards(*cards: NetworkCard) -> InstanceType:
 
 
 def test_a_card_with_room_for_one_interface_gets_device_zero() -> None:
-    kinds = ("interface", "efa", "efa-only")
+    kinds: tuple[InterfaceKind, ...] = ("interface", "efa", "efa-only")
     made = instances.interfaces(with_cards(NetworkCard(0, 2, kinds, 100), NetworkCard(1, 1, kinds, 100)), "efa")
     assert [(one.network_card_index, one.device_index) for one in made] == [(0, 0), (1, 0)]
 

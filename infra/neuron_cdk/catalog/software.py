@@ -170,7 +170,7 @@ def compile_hosts(target: str, engine: str) -> tuple[str, ...]:
 
 
 def _images(target: str, engine: str, service: str) -> list[_Record]:
-    """The rows for a combination, in the file's order: newest first. Raises when there is none."""
+    """The rows for a combination, newest SDK first, those of one SDK as in the file. Raises when there is none."""
     _check("target", target, TARGETS)
     _check("engine", engine, ENGINES)
     _check("service", service, SERVICES)
@@ -256,8 +256,7 @@ def _warnings(image: _Record, target: str, service: str) -> tuple[str, ...]:
     sdk = image["sdk"]
     release, host = _release(sdk), _host(target, service)
     found = _conflicts(sdk, target, service)
-    newer = release and host and release["driver"] and _version(release["driver"])[:2] > _version(host["driver"])[:2]
-    if service == "endpoint" and newer and release and host and not found:
+    if service == "endpoint" and release and host and not found and _expects_newer(release, host):
         found.append(
             f"SDK {sdk} was released with driver {release['driver']} and has not been shown to run with driver "
             f"{host['driver']}, which is on {host['what']}"
@@ -267,6 +266,11 @@ def _warnings(image: _Record, target: str, service: str) -> tuple[str, ...]:
     if target in image.get("note", {}).get("targets", ()):
         found.append(image["note"]["says"])
     return tuple(found)
+
+
+def _expects_newer(release: _Record, host: _Record) -> bool:
+    """Whether the SDK was released with a newer driver than the host's, patch levels aside."""
+    return bool(release["driver"]) and _version(release["driver"])[:2] > _version(host["driver"])[:2]
 
 
 def _uri(image: _Record, region: str) -> str:
