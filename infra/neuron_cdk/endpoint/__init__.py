@@ -1,0 +1,5 @@
+"""SageMaker endpoints."""
+
+from .endpoint import NeuronEndpoint
+
+__all__ = ["NeuronEndpoint"]

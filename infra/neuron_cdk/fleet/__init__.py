@@ -1,0 +1,5 @@
+"""EC2 fleets."""
+
+from .fleet import NeuronFleet
+
+__all__ = ["NeuronFleet"]

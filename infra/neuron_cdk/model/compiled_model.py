@@ -1,0 +1,111 @@
+"""A model, compiled: the artifact that a stack depends on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import CustomResource, Duration, Stack, Token
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from .. import spec
+from ..catalog import regions, software
+from .pipeline import CompilePipeline
+
+# A compile's scratch space: the source, the compiler's intermediate files, the artifact.
+_VOLUME_GIB = 100
+
+
+class CompiledModel(Construct):
+    """Has a model compiled, or finds that it has been, before anything that depends on it is created.
+
+    CloudFormation asks the pipeline; a hit answers in seconds. A compile that outlasts CloudFormation's hour fails this
+    stack and goes on: deploying again joins it. Nothing is deleted with the resource: artifacts are shared.
+
+    :param name: what the model is called in the registry, tags and metrics.
+    :param model: source, engine, target and shapes, as in a deployment file.
+    """
+
+    artifact_key: str
+    """The sha256 over everything that decides what the compiler makes (64 hexadecimal digits, known at deploy)."""
+    artifact_uri: str
+    """``s3://bucket/artifacts/<key>/<attempt>/``: uncompressed, as SageMaker's ModelDataSource takes it (known at deploy)."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, pipeline: CompilePipeline, name: str, model: spec.Model
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.pipeline = pipeline
+        self.name = name
+        self.target = model.compile.target
+        self.engine = model.compile.engine
+        wanted = model.compile
+        region = Stack.of(self).region
+        if Token.is_unresolved(region):
+            raise ValueError(
+                f"model {name!r}: give the stack a region; images and capacity differ from one to the next"
+            )
+        sdk = wanted.sdk or software.newest_common_sdk(
+            target=wanted.target, engine=wanted.engine, services=served_by(wanted.target, wanted.engine)
+        )
+        image = software.resolve(
+            target=wanted.target, engine=wanted.engine, service="processing", region=region, sdk=sdk
+        )
+        self.sdk = image.sdk
+        pipeline.allow_image(image.image)
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::NeuronCompiledModel",
+            service_token=pipeline.service_token,
+            service_timeout=Duration.seconds(3600),
+            properties={
+                "Model": {
+                    "Name": name,
+                    "Source": self._source(model),
+                    "Task": model.task,
+                    "Engine": wanted.engine,
+                    "Target": wanted.target,
+                    "Sdk": image.sdk,
+                    "Image": image.image,
+                    "ImageDigest": image.image_digest or "",
+                    "Dtype": wanted.dtype,
+                    "BatchSizes": list(wanted.batch_sizes),
+                    "SequenceLengths": list(wanted.sequence_lengths),
+                    "TensorParallel": wanted.tensor_parallel,
+                    "CompilerArgs": list(wanted.compiler_args),
+                    "TimeoutMinutes": wanted.timeout_minutes,
+                    "Hosts": [
+                        host
+                        for host in software.compile_hosts(wanted.target, wanted.engine)
+                        if regions.sagemaker_offers(region, host, "processing")
+                    ],
+                    "VolumeSizeGb": _VOLUME_GIB,
+                }
+            },
+        )
+        self.artifact_key = resource.get_att_string("ArtifactKey")
+        self.artifact_uri = resource.get_att_string("ArtifactUri")
+
+    def _source(self, model: spec.Model) -> dict[str, str]:
+        source = model.source
+        if isinstance(source, spec.S3Source):
+            bucket, _, prefix = source.s3.removeprefix("s3://").partition("/")
+            self.pipeline.allow_source(bucket, prefix)
+            return {"Kind": "s3", "Bucket": bucket, "Prefix": prefix}
+        if isinstance(source, spec.PathSource):
+            asset = s3_assets.Asset(self, "Source", path=str(Path(source.path).resolve()))
+            self.pipeline.allow_source(asset.s3_bucket_name, asset.s3_object_key)
+            return {"Kind": "asset", "Bucket": asset.s3_bucket_name, "Key": asset.s3_object_key}
+        raise ValueError(
+            f"model {self.name!r}: a Hugging Face source is not built yet; mirror it to S3 and give its prefix"
+        )
+
+
+def served_by(target: str, engine: str) -> tuple[str, ...]:
+    """The services an artifact must fit: the one that compiles it, and SageMaker endpoints where the engine has a server."""
+    try:
+        software.newest_common_sdk(target=target, engine=engine, services=["endpoint"])
+    except software.DeadCombination:
+        return ("processing",)
+    return ("processing", "endpoint")

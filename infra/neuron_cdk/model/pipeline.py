@@ -1,0 +1,269 @@
+"""The compile pipeline: five hooks, two state machines, the role a compile job runs under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import ArnFormat, Duration, IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from ..assets import lambda_root, only
+from ..hook_function import HookFunction
+from ..network.security_groups import client_security_group
+from ..roles import Allow, also_allow, pull_image, sagemaker_role, service_role
+from .state_machines import compile_machine, request_machine
+from .store import ArtifactStore
+
+# CloudFormation waits an hour for a custom resource; five minutes of it are left for the answer to be given.
+DEADLINE = Duration.minutes(55)
+# What a lease lasts beyond the compile's own limit: finding a host and starting it.
+LEASE_MARGIN = Duration.minutes(30)
+
+
+class CompilePipeline(Construct):
+    """Compiles each model once, whoever asks and however often.
+
+    Lambda orchestrates and never compiles: ``neuronx-cc`` needs gigabytes and up to an hour, so it runs in a SageMaker
+    processing job on a CPU host, inside the VPC, without a network of its own. Requests and compiles are separate
+    executions (see ``state_machines``), joined by the registry alone.
+
+    ``service_token`` is what ``CompiledModel`` hands to CloudFormation. Its function's logical id never changes:
+    CloudFormation cannot move a custom resource to another token.
+
+    :param poll: how often a request that waits looks at the registry.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        store: ArtifactStore,
+        vpc: ec2.IVpc,
+        poll: Duration | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.store = store
+        self._stack = Stack.of(self)
+        self._jobs = s3_assets.Asset(
+            self, "Jobs", path=str(lambda_root()), exclude=only("neuron_jobs"), ignore_mode=IgnoreMode.GIT
+        )
+        self.job_role = self._job_role(vpc)
+        registry, bucket = store.registry.table_name, store.bucket.bucket_name
+
+        register = self._hook(
+            "Register",
+            "register_artifact",
+            {"REGISTRY_TABLE": registry, "ARTIFACT_BUCKET": bucket},
+            store.items("dynamodb:UpdateItem"),
+            store.objects("artifacts/*", "s3:GetObject", why="artifacts of every key"),
+            store.listing("artifacts/*"),  # so that a missing object is "not found" and not "denied"
+        )
+        record_failure = self._hook(
+            "RecordFailure",
+            "record_failure",
+            {"REGISTRY_TABLE": registry},
+            store.items("dynamodb:UpdateItem"),
+            Allow(
+                ["logs:DescribeLogStreams", "logs:GetLogEvents"],
+                [self._arn("logs", "log-group", "/aws/sagemaker/ProcessingJobs:*", ArnFormat.COLON_RESOURCE_NAME)],
+                why="SageMaker names a job's log streams after the job and a number of its own",
+            ),
+        )
+        self.compile_machine = self._machine(
+            "Compile",
+            compile_machine(
+                register=register.function.function_arn, record_failure=record_failure.function.function_arn
+            ),
+            _invoke(register, record_failure),
+            Allow(
+                [
+                    "sagemaker:AddTags",
+                    "sagemaker:CreateProcessingJob",
+                    "sagemaker:DescribeProcessingJob",
+                    "sagemaker:StopProcessingJob",
+                ],
+                [self._arn("sagemaker", "processing-job", "*")],
+                why="jobs are named after artifact keys, which are known when they are made",
+            ),
+            Allow(
+                ["iam:PassRole"],
+                [self.job_role.role_arn],
+                when={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            ),
+            # How Step Functions learns that a job it waits for has ended: a rule of its own, by this name.
+            Allow(
+                ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+                [self._arn("events", "rule", "StepFunctionsGetEventsForSageMakerProcessingJobsRule")],
+            ),
+        )
+        begin = self._hook(
+            "Begin",
+            "begin_compile",
+            {
+                "REGISTRY_TABLE": registry,
+                "ARTIFACT_BUCKET": bucket,
+                "JOB_ROLE_ARN": self.job_role.role_arn,
+                "KEY_ARN": store.key.key_arn,
+                "SUBNETS": ",".join(subnet.subnet_id for subnet in vpc.private_subnets),
+                "SECURITY_GROUPS": client_security_group(
+                    self, "JobSecurityGroup", vpc=vpc, description="Compile jobs: TLS to AWS, nothing in"
+                ).attr_group_id,
+                "JOBS_CODE_URI": self._jobs.s3_object_url,
+                "LEASE_SECONDS": str(LEASE_MARGIN.to_seconds()),
+            },
+            store.items("dynamodb:GetItem", "dynamodb:UpdateItem"),
+            store.objects("requests/*", "s3:PutObject", why="requests for every key"),
+        )
+        self._begin_role = begin.role
+        answer = self._hook("Answer", "answer_cloudformation", {})
+        self.request_machine = self._machine(
+            "Request",
+            request_machine(
+                begin=begin.function.function_arn,
+                answer=answer.function.function_arn,
+                compile_machine=self.compile_machine.attr_arn,
+                registry=registry,
+            ),
+            _invoke(begin, answer),
+            store.items("dynamodb:GetItem"),
+            store.use_key(),
+            Allow(["states:StartExecution"], [self.compile_machine.attr_arn]),
+        )
+        self._when_it_dies("CompileDied", self.compile_machine, record_failure)
+        self._when_it_dies("RequestDied", self.request_machine, answer)
+        entry = self._hook(
+            "CompiledModel",
+            "compiled_model",
+            {
+                "REQUEST_MACHINE_ARN": self.request_machine.attr_arn,
+                "DEADLINE_SECONDS": str(DEADLINE.to_seconds()),
+                "POLL_SECONDS": str((poll or Duration.seconds(15)).to_seconds()),
+            },
+            Allow(["states:StartExecution"], [self.request_machine.attr_arn]),
+        )
+        self.service_token = entry.function.function_arn
+
+    def allow_source(self, bucket: str, prefix: str) -> None:
+        """Let the pipeline read one model's source: its digest is taken by ``Begin``, its content by the job."""
+        bucket_arn = f"arn:{self._stack.partition}:s3:::{bucket}"
+        files = [f"{bucket_arn}/{prefix}*"]
+        why = "a model's source is a prefix: its files have whatever names they have"
+        listing = Allow(["s3:ListBucket"], [bucket_arn], when={"StringLike": {"s3:prefix": f"{prefix}*"}})
+        also_allow(self._begin_role, listing, Allow(["s3:GetObject", "s3:GetObjectVersion"], files, why=why))
+        also_allow(self.job_role, listing, Allow(["s3:GetObject"], files, why=why))
+
+    def allow_image(self, image: str) -> None:
+        """Let compile jobs pull one image, given by its URI in a private registry."""
+        also_allow(self.job_role, pull_image(self._stack, image))
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def _hook(self, construct_id: str, entry: str, environment: Mapping[str, str], *allow: Allow) -> HookFunction:
+        return HookFunction(
+            self,
+            construct_id,
+            entry=entry,
+            key=self.store.key,
+            environment=environment,
+            allow=[*allow, self.store.use_key()],
+        )
+
+    def _machine(self, construct_id: str, definition: dict[str, Any], *allow: Allow) -> sfn.CfnStateMachine:
+        scope = Construct(self, construct_id)
+        log_group = logs.LogGroup(
+            scope,
+            "Log",
+            encryption_key=self.store.key,
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        role = service_role(
+            scope,
+            "Role",
+            service="states.amazonaws.com",
+            this_account_only=True,
+            allow=[
+                *allow,
+                Allow(
+                    [
+                        "logs:CreateLogDelivery",
+                        "logs:DeleteLogDelivery",
+                        "logs:DescribeLogGroups",
+                        "logs:DescribeResourcePolicies",
+                        "logs:GetLogDelivery",
+                        "logs:ListLogDeliveries",
+                        "logs:PutResourcePolicy",
+                        "logs:UpdateLogDelivery",
+                        "xray:GetSamplingRules",
+                        "xray:GetSamplingTargets",
+                        "xray:PutTelemetryRecords",
+                        "xray:PutTraceSegments",
+                    ],
+                    ["*"],
+                    why="log delivery and X-Ray take no resource but * (Step Functions guide)",
+                ),
+            ],
+        )
+        return sfn.CfnStateMachine(
+            scope,
+            "Resource",
+            role_arn=role.role_arn,
+            definition_string=self._stack.to_json_string(definition),
+            logging_configuration={
+                "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": log_group.log_group_arn}}],
+                "includeExecutionData": False,  # a request holds a presigned address
+                "level": "ALL",
+            },
+            tracing_configuration={"enabled": True},
+        )
+
+    def _when_it_dies(self, construct_id: str, machine: sfn.CfnStateMachine, hook: HookFunction) -> None:
+        """An execution that is aborted or times out never reaches its last state: a rule speaks for it."""
+        rule = events.CfnRule(
+            self,
+            construct_id,
+            event_pattern={
+                "source": ["aws.states"],
+                "detail-type": ["Step Functions Execution Status Change"],
+                "detail": {"stateMachineArn": [machine.attr_arn], "status": ["FAILED", "ABORTED", "TIMED_OUT"]},
+            },
+            targets=[{"id": "Hook", "arn": hook.function.function_arn}],
+        )
+        hook.function.add_permission(
+            construct_id, principal=iam.ServicePrincipal("events.amazonaws.com"), source_arn=rule.attr_arn
+        )
+
+    def _job_role(self, vpc: ec2.IVpc) -> iam.Role:
+        jobs_bucket = f"arn:{self._stack.partition}:s3:::{self._jobs.s3_bucket_name}"
+        code = self._jobs.s3_object_key
+        return sagemaker_role(
+            self,
+            "JobRole",
+            key=self.store.key,
+            log_group="/aws/sagemaker/ProcessingJobs",
+            vpc=vpc,
+            allow=[
+                self.store.objects("requests/*", "s3:GetObject", why="the role serves jobs of every key"),
+                self.store.objects("artifacts/*", "s3:PutObject", why="the role serves jobs of every key"),
+                self.store.listing("requests/*", "artifacts/*"),
+                Allow(["s3:GetObject"], [f"{jobs_bucket}/{code}"]),
+                Allow(["s3:ListBucket"], [jobs_bucket], when={"StringEquals": {"s3:prefix": code}}),
+            ],
+        )
+
+    def _arn(
+        self, service: str, resource: str, name: str, arn_format: ArnFormat = ArnFormat.SLASH_RESOURCE_NAME
+    ) -> str:
+        return self._stack.format_arn(service=service, resource=resource, resource_name=name, arn_format=arn_format)
+
+
+def _invoke(*hooks: HookFunction) -> Allow:
+    return Allow(["lambda:InvokeFunction"], [hook.function.function_arn for hook in hooks])

@@ -1,0 +1,59 @@
+"""How a cdk-nag finding is accepted: on the smallest construct, by exact id, with the technical reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jsii
+from aws_cdk import Acknowledgment, Stack, Validations
+from constructs import IConstruct, IValidation
+
+
+def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
+    """Accept findings, ``{"AwsSolutions-IAM5[Resource::*]": "why AWS leaves no other way"}``, on this construct and below it."""
+    Validations.of(construct).acknowledge(
+        *(Acknowledgment(id=finding, reason=reason) for finding, reason in findings.items())
+    )
+
+
+def acknowledge_resources(construct: IConstruct, reasons: Mapping[str, str]) -> None:
+    """Accept wildcard resources in the policies of a role: ``{arn: reason}``, where an ARN may hold tokens.
+
+    The finding's id spells the ARN as it stands in the template. Where the resource lives in another stack that is known
+    only after the CDK has resolved references between stacks, so those are accepted when the tree is validated.
+    """
+    construct.node.add_validation(_WhenResolved(construct, reasons))
+
+
+@jsii.implements(IValidation)
+class _WhenResolved:
+    def __init__(self, construct: IConstruct, reasons: Mapping[str, str]) -> None:
+        self._construct = construct
+        self._reasons = reasons
+
+    def validate(self) -> list[str]:
+        stack = Stack.of(self._construct)
+        acknowledge(
+            self._construct,
+            {
+                f"AwsSolutions-IAM5[Resource::{_spelled(stack.resolve(arn))}]": reason
+                for arn, reason in self._reasons.items()
+            },
+        )
+        return []
+
+
+def _spelled(value: Any) -> str:
+    """A resolved ARN as cdk-nag writes it into an id: references in angle brackets, other functions as JSON."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [str(separator), list(parts)]}:
+            return separator.join(_spelled(part) for part in parts)
+        case {"Fn::GetAtt": [str(resource), str(attribute)]}:
+            return f"<{resource}.{attribute}>"
+        case {"Ref": str(name)}:
+            return f"<{name}>"
+    return json.dumps(value, separators=(",", ":"))

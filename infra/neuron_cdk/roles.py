@@ -1,0 +1,170 @@
+"""Roles that can do what they do and nothing else; a wildcard must say why AWS leaves no other way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from .nag import acknowledge_resources
+
+
+@dataclass(frozen=True)
+class Allow:
+    """One statement of a policy.
+
+    :param why: where a resource holds a wildcard, AWS's reason for it. It becomes the acknowledgement of cdk-nag's finding.
+    :param when: conditions, ``{"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}``.
+    """
+
+    actions: Sequence[str]
+    on: Sequence[str]
+    why: str = ""
+    when: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.why and self._wildcards():
+            raise ValueError(
+                f"{', '.join(self.actions)} on {', '.join(self._wildcards())}: a wildcard needs a reason (why)"
+            )
+
+    def statement(self) -> dict[str, Any]:
+        """As IAM writes it."""
+        conditions = {"Condition": dict(self.when)} if self.when else {}
+        return {"Effect": "Allow", "Action": list(self.actions), "Resource": list(self.on), **conditions}
+
+    def reasons(self) -> dict[str, str]:
+        """Each wildcard with its reason."""
+        return dict.fromkeys(self._wildcards(), self.why)
+
+    def _wildcards(self) -> list[str]:
+        return [arn for arn in self.on if "*" in arn]
+
+
+def service_role(
+    scope: Construct, construct_id: str, *, service: str, allow: Sequence[Allow], this_account_only: bool = False
+) -> iam.Role:
+    """A role for one AWS service, its policy inline: whoever has the role has its rights.
+
+    :param this_account_only: let the service take the role on for resources of this account alone (confused deputy).
+    """
+    account = {"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}} if this_account_only else None
+    policy = {"Version": "2012-10-17", "Statement": [one.statement() for one in allow]}
+    role = iam.Role(
+        scope,
+        construct_id,
+        assumed_by=iam.ServicePrincipal(service, conditions=account),
+        inline_policies={"Allowed": iam.PolicyDocument.from_json(policy)} if allow else None,
+    )
+    _acknowledge(role, allow)
+    return role
+
+
+def also_allow(role: iam.Role, *allow: Allow) -> None:
+    """Give a role more: for rights that are known only when something else is defined."""
+    for one in allow:
+        role.add_to_policy(iam.PolicyStatement.from_json(one.statement()))
+    _acknowledge(role, allow)
+
+
+def _acknowledge(role: iam.Role, allow: Sequence[Allow]) -> None:
+    reasons = {arn: why for one in allow for arn, why in one.reasons().items()}
+    if reasons:
+        acknowledge_resources(role, reasons)
+
+
+def sagemaker_role(
+    scope: Construct,
+    construct_id: str,
+    *,
+    vpc: ec2.IVpc,
+    key: kms.IKey,
+    log_group: str,
+    image: str | None = None,
+    allow: Sequence[Allow] = (),
+) -> iam.Role:
+    """The role of a job or an endpoint: it logs to one group, uses one key, attaches to this VPC's private subnets.
+
+    The network actions are those SageMaker's guide lists for jobs and models with a ``VpcConfig``.
+
+    :param image: the one it pulls.
+    """
+    stack = Stack.of(scope)
+    ec2_arn = f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}"
+    rights = [
+        Allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{log_group}*"],
+            why="SageMaker names the group's streams, and an endpoint's group after the endpoint",
+        ),
+        Allow(
+            [
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ],
+            [key.key_arn],
+        ),
+        Allow(["kms:CreateGrant"], [key.key_arn], when={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
+        Allow(
+            [
+                "ec2:CreateNetworkInterface",
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+            ],
+            [
+                f"{ec2_arn}:network-interface/*",
+                f"{ec2_arn}:security-group/*",
+                *(f"{ec2_arn}:subnet/{subnet.subnet_id}" for subnet in vpc.private_subnets),
+            ],
+            why="SageMaker makes the interfaces, with ids nobody knows before; the subnets are named",
+        ),
+        Allow(
+            [
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
+                "ecr:GetAuthorizationToken",
+            ],
+            ["*"],
+            why="EC2's Describe actions, ECR's token and PutMetricData take no resource but *",
+        ),
+        Allow(
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            why="EC2's Describe actions, ECR's token and PutMetricData take no resource but *",
+            when={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "NeuronCdk/*"]}},
+        ),
+        *([pull_image(stack, image)] if image else []),
+        *allow,
+    ]
+    return service_role(scope, construct_id, service="sagemaker.amazonaws.com", allow=rights, this_account_only=True)
+
+
+def pull_image(stack: Stack, image: str) -> Allow:
+    """The right to pull one repository of a private registry.
+
+    :param image: ``<account>.dkr.ecr.<region>.<suffix>/<repository>:<tag>`` or ``…@sha256:…``
+    :raises ValueError: when the image lies elsewhere: SageMaker pulls from private registries only.
+    """
+    parts = re.fullmatch(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.[a-z.]+/([^:@]+)[:@].+", image)
+    if not parts:
+        raise ValueError(f"{image!r} is not an image in a private ECR registry, which is all SageMaker pulls from")
+    account, region, repository = parts.groups()
+    return Allow(
+        ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        [f"arn:{stack.partition}:ecr:{region}:{account}:repository/{repository}"],
+    )

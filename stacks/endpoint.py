@@ -1,0 +1,40 @@
+"""One endpoint, and the model it serves."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from neuron_cdk import CompiledModel, CompilePipeline, NeuronEndpoint, spec
+
+from .network import NetworkStack
+
+
+class EndpointStack(Stack):
+    """The model is compiled here, so that a stack that rolls back takes model and endpoint back together."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        endpoint: spec.Endpoint,
+        model: spec.Model,
+        pipeline: CompilePipeline,
+        network: NetworkStack,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        compiled = CompiledModel(self, "Model", pipeline=pipeline, name=str(endpoint.model), model=model)
+        served = NeuronEndpoint(
+            self,
+            "Endpoint",
+            model=compiled,
+            instance_type=endpoint.instance_types[0],
+            vpc=network.vpc,
+            key=pipeline.store.key,
+            instance_count=endpoint.size.min,
+        )
+        CfnOutput(self, "EndpointName", value=served.endpoint_name, description=f"Endpoint {name}")
+        CfnOutput(self, "ArtifactKey", value=compiled.artifact_key)
+        CfnOutput(self, "ArtifactUri", value=compiled.artifact_uri)

@@ -1,0 +1,25 @@
+"""The compile pipeline."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from neuron_cdk import ArtifactStore, CompilePipeline, spec
+
+
+class PipelineStack(Stack):
+    """Hooks, state machines and the role of compile jobs."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, store: ArtifactStore, vpc: ec2.IVpc, deployment: spec.Deployment
+    ) -> None:
+        super().__init__(scope, construct_id)
+        # A Neuron compile takes minutes, one of ONNX Runtime a second: look as often as it makes sense.
+        quick = all(model.compile.target == "cpu" for model in deployment.models.values())
+        self.pipeline = CompilePipeline(
+            self, "Pipeline", store=store, vpc=vpc, poll=Duration.seconds(1 if quick else 15)
+        )
+        CfnOutput(self, "RequestMachine", value=self.pipeline.request_machine.attr_arn)
+        CfnOutput(self, "CompileMachine", value=self.pipeline.compile_machine.attr_arn)
