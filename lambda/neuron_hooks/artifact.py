@@ -6,7 +6,11 @@ nothing)::
 
     {"batch_sizes": [1, 4], "compiler_args": ["-O2"], "dtype": "bf16", "engine": "torch-neuronx",
      "image": "sha256:…" or, when the image has no digest, its reference,
-     "schema": 1, "sdk": "2.31.1", "sequence_lengths": [128], "source": "…", "target": "inf2", "tensor_parallel": 1}
+     "schema": 1, "sdk": "2.31.1", "sequence_lengths": [128], "source": "…", "target": "inf2",
+     "task": "feature-extraction", "tensor_parallel": 1}
+
+``task`` is there because it decides which head of a Hugging Face model is traced. ``schema`` is raised when the jobs
+come to make something else of the same request.
 
 ``source`` is the digest of the model's files. For an asset it is the content hash that the CDK makes its object's key
 of. For an S3 prefix it is the sha256 over the canonical JSON list of ``[path below the prefix, size in bytes,
@@ -14,11 +18,11 @@ fingerprint]``, sorted by path. Nothing is downloaded for it: a fingerprint is t
 object,
 
 1. ``sha256:…`` or ``crc64nvme:…``, a checksum of the whole object (``ChecksumType`` ``FULL_OBJECT``),
-2. ``version:…``, its version id, where the bucket keeps versions,
-3. ``etag:…``, where the object was uploaded in one part.
+2. ``etag:…``, where the object was uploaded in one part,
+3. ``version:…``, its version id, where the bucket keeps versions.
 
-The first depends on content alone. The others name one upload: the same files uploaded again are compiled again, but
-different files never share a key.
+The first depends on content alone, and so does the second where S3 or nobody encrypts (it is an MD5). Otherwise a
+fingerprint names one upload: the same file uploaded again is compiled again, but different files never share a key.
 """
 
 from __future__ import annotations
@@ -54,6 +58,7 @@ def key(model: ModelRequest, source: str) -> str:
         {
             "schema": _SCHEMA,
             "source": source,
+            "task": model.task,
             "engine": model.engine,
             "target": model.target,
             "sdk": model.sdk,
@@ -92,19 +97,19 @@ def asset_digest(source: Source) -> str:
 def fingerprint(source: Source, path: str, head: Mapping[str, Any]) -> str:
     """What stands for an object's content, from HeadObject's answer with ``ChecksumMode`` ``ENABLED``.
 
-    :raises SourceError: when S3 knows nothing that depends on the content alone, or on one upload of it.
+    :raises SourceError: when S3 knows nothing that tells this content from another.
     """
     if head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
         for algorithm in ("SHA256", "CRC64NVME"):
             value = head.get(f"Checksum{algorithm}", "")
             if value and "-" not in value:  # "…-3": a checksum of three parts' checksums
                 return f"{algorithm.lower()}:{value}"
-    version = head.get("VersionId", "null")
-    if version != "null":
-        return f"version:{version}"
     etag = str(head.get("ETag", "")).strip('"')
     if etag and "-" not in etag:
         return f"etag:{etag}"
+    version = head.get("VersionId", "null")
+    if version != "null":
+        return f"version:{version}"
     raise SourceError(
         f"S3 knows no checksum of s3://{source.bucket}/{path}, which came in parts to a bucket without versions: "
         "upload it again with a current AWS CLI, or turn versioning on"

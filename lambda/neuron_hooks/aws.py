@@ -177,14 +177,11 @@ def job_log_tail(job_name: str, lines: int) -> str:
     """The last lines a processing job printed; empty when it never printed, or its log cannot be read."""
     logs = client("logs")
     try:
-        streams = logs.describe_log_streams(logGroupName=_JOB_LOG_GROUP, logStreamNamePrefix=f"{job_name}/")[
-            "logStreams"
-        ]
-        if not streams:
+        found = logs.describe_log_streams(logGroupName=_JOB_LOG_GROUP, logStreamNamePrefix=f"{job_name}/")
+        if not found["logStreams"]:
             return ""
-        events = logs.get_log_events(
-            logGroupName=_JOB_LOG_GROUP, logStreamName=streams[0]["logStreamName"], limit=lines, startFromHead=False
-        )["events"]
+        stream = found["logStreams"][0]["logStreamName"]
+        events = logs.get_log_events(logGroupName=_JOB_LOG_GROUP, logStreamName=stream, limit=lines)["events"]
     except ClientError:
         return ""
     return "\n".join(event["message"] for event in events)

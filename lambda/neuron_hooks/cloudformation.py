@@ -81,7 +81,7 @@ def failure(request: Request, physical_id: str, summary: str, *, detail: str = "
     quoted = detail
     while detail and len(body(quoted)) > MOST_BYTES:
         over = len(body(quoted)) - MOST_BYTES
-        detail = detail[max(1, over // 6) :]  # no character takes more than six bytes, by which nothing too much is cut
+        detail = detail[max(1, over // 12) :]  # JSON spends at most twelve bytes on a character: never too much is cut
         quoted = f"…{detail}"
     return body(quoted)
 

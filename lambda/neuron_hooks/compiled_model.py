@@ -38,6 +38,6 @@ def handler(event: dict[str, Any], _context: object) -> None:
         )
     except Exception as error:  # nobody else would answer, and CloudFormation would wait an hour
         log.decision("refused", execution=request.execution_name, error=f"{type(error).__name__}: {error}")
-        cloudformation.deliver(request, cloudformation.failure(request, "", f"{error} ({type(error).__name__})"))
+        cloudformation.deliver(request, cloudformation.failure(request, "", "The request failed:", detail=str(error)))
         return
     log.decision("started" if started else "started before", execution=request.execution_name, model=model["Name"])

@@ -44,9 +44,7 @@ def _job_reason(job: Mapping[str, Any]) -> str:
         if limit and 0 < ran < int(limit):
             reason = f"the compile was stopped by hand after {ran / 60:.0f} of {minutes} (timeout_minutes)"
         else:
-            reason = (
-                f"the compile was stopped at its limit of {minutes}: raise timeout_minutes, or compile less at once"
-            )
+            reason = f"the compile was stopped at its limit of {minutes}: raise timeout_minutes"
         return f"{message}\n{reason}" if message else reason
     # FailureReason only says that the container failed; the container itself says why.
     return message

@@ -1,0 +1,171 @@
+"""Hit, lease or wait: begin_compile against S3 and conditional writes in DynamoDB."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+Load = Callable[[str], ModuleType]
+Begin = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def begin(load: Load, aws: Any, model: dict[str, Any]) -> Begin:
+    """Call the handler as one execution, of a model whose files are in S3."""
+    aws.put("models", "minilm/model.pt", b"weights")
+    module = load("begin_compile")
+
+    def call(execution: str = "request-1", **changed: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = module.handler({"model": {**model, **changed}, "execution": execution}, None)
+        return answer
+
+    return call
+
+
+def test_a_new_artifact_is_leased_to_the_one_who_asks(begin: Begin, aws: Any) -> None:
+    before = int(time.time())
+    answer = begin()
+    item = aws.item(answer["key"])
+    assert answer["status"] == "leased"
+    assert {name: item[name] for name in ("state", "attempt", "lease_owner", "model", "engine", "target", "sdk")} == {
+        "state": "compiling",
+        "attempt": answer["attempt"],
+        "lease_owner": "request-1",
+        "model": "minilm",
+        "engine": "torch-neuronx",
+        "target": "inf2",
+        "sdk": "2.31.1",
+    }
+    # The compile's own limit of two hours, and ten minutes to find a host.
+    assert before + 7800 <= int(item["lease_expires"]) <= int(time.time()) + 7800
+
+
+def test_the_job_finds_its_request_where_it_is_told_to_look(begin: Begin, aws: Any) -> None:
+    answer = begin()
+    uri = answer["compile"]["job"]["ProcessingInputs"][2]["S3Input"]["S3Uri"]
+    assert uri == f"s3://artifacts/requests/{answer['key']}/{answer['attempt']}/request.json"
+    body = aws.s3.get_object(Bucket="artifacts", Key=uri.removeprefix("s3://artifacts/"))["Body"].read()
+    document = json.loads(body)
+    assert (document["artifact_key"], document["attempt"]) == (answer["key"], answer["attempt"])
+    assert document["model"]["batch_sizes"] == [1, 4]
+
+
+def test_the_same_event_twice_gives_the_same_answer_and_one_lease(begin: Begin, aws: Any) -> None:
+    first = begin()
+    item = aws.item(first["key"])
+    assert begin() == first
+    assert aws.item(first["key"]) == item
+
+
+def test_another_execution_waits_and_learns_for_whom(begin: Begin, aws: Any) -> None:
+    leased = begin("request-1")
+    waiting = begin("request-2")
+    assert (waiting["status"], waiting["key"], waiting["attempt"]) == ("waiting", leased["key"], leased["attempt"])
+    assert waiting["compile"] == {"execution_name": leased["compile"]["execution_name"]}
+    assert aws.item(leased["key"])["lease_owner"] == "request-1"
+
+
+def test_of_two_holders_in_a_race_one_gets_the_lease(
+    begin: Begin, load: Load, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The second takes the lease after the first has seen that there is none, and before it writes.
+    write_json, others = load("aws").write_json, []
+
+    def overtaken(*arguments: Any) -> None:
+        monkeypatch.setattr(load("aws"), "write_json", write_json)
+        others.append(begin("request-2"))
+        write_json(*arguments)
+
+    monkeypatch.setattr(load("aws"), "write_json", overtaken)
+    first, second = begin("request-1"), others[0]
+    assert (first["status"], second["status"]) == ("waiting", "leased")
+    assert first["attempt"] == second["attempt"]
+    assert aws.item(first["key"])["lease_owner"] == "request-2"
+
+
+def test_an_expired_lease_is_taken_over_with_a_new_attempt(begin: Begin, aws: Any) -> None:
+    dead = begin("request-1")
+    aws.set(
+        dead["key"],
+        state="compiling",
+        attempt=dead["attempt"],
+        lease_owner="request-1",
+        lease_expires=int(time.time()) - 1,
+    )
+    taken = begin("request-2")
+    assert taken["status"] == "leased"
+    assert taken["attempt"] != dead["attempt"]
+    assert aws.item(dead["key"])["lease_owner"] == "request-2"
+
+
+def test_a_failed_artifact_is_tried_again(begin: Begin, aws: Any) -> None:
+    key = begin()["key"]
+    aws.set(key, state="failed", attempt="old", reason="out of memory", log_url="https://log")
+    again = begin("request-2")
+    assert again["status"] == "leased"
+    assert again["attempt"] != "old"
+    assert "reason" not in aws.item(key)
+
+
+class TestHit:
+    @pytest.fixture
+    def ready(self, begin: Begin, aws: Any) -> str:
+        key: str = begin("maker")["key"]
+        aws.set(key, state="ready", attempt="a1", artifact_uri="s3://artifacts/x/", compile_seconds=42, hits=0)
+        return key
+
+    def test_it_gives_the_artifact_and_starts_nothing(self, begin: Begin, ready: str, aws: Any) -> None:
+        objects = aws.keys("artifacts")
+        assert begin() == {
+            "status": "ready",
+            "key": ready,
+            "attempt": "a1",
+            "sdk": "2.31.1",
+            "artifact_uri": "s3://artifacts/x/",
+            "compile_seconds": 42.0,
+        }
+        assert aws.keys("artifacts") == objects
+
+    def test_it_is_counted_once_for_an_execution(self, begin: Begin, ready: str, aws: Any) -> None:
+        for execution in ("request-1", "request-1", "request-2"):
+            begin(execution)
+        assert aws.item(ready)["hits"] == "2"
+
+
+def test_another_shape_is_another_artifact(begin: Begin) -> None:
+    assert begin()["key"] != begin(BatchSizes=["2"])["key"]
+
+
+def test_every_decision_is_one_json_line_with_key_and_execution(begin: Begin, decisions: Any) -> None:
+    answer = begin("request-1")
+    begin("request-1")
+    begin("request-2")
+    lines = decisions()
+    assert [line["decision"] for line in lines] == ["leased", "leased before", "waiting"]
+    assert {line["key"] for line in lines} == {answer["key"]}
+    assert [line["execution"] for line in lines] == ["request-1", "request-1", "request-2"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"Source": {"Kind": "ftp"}}, "Source.Kind is 'ftp'"),
+        ({"Source": {"Kind": "s3", "Bucket": "models"}}, "Model.Source.Prefix is missing"),
+        ({"BatchSizes": ["0"]}, "BatchSizes must be a whole number from 1, not '0'"),
+        ({"BatchSizes": "4"}, "BatchSizes must be a list"),
+        ({"TimeoutMinutes": "soon"}, "TimeoutMinutes must be a whole number"),
+        ({"Hosts": []}, "Model.Hosts is missing"),
+        ({"Engine": ""}, "Model.Engine is missing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_property_that_cannot_be_read_is_named(
+    begin: Begin, load: Load, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(load("model_request").RequestError, match=message):
+        begin(**changed)

@@ -1,0 +1,154 @@
+"""What a job left behind is checked, then published with one write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+Load = Callable[[str], ModuleType]
+JOB = {
+    "ProcessingJobName": "job-0",
+    "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}},
+}
+
+
+class Attempt:
+    """An attempt's output in S3, and the hook to register it."""
+
+    def __init__(self, load: Load, aws: Any, wanted: dict[str, Any]) -> None:
+        self._module, self._aws, self.wanted = load("register_artifact"), aws, wanted
+        self.files = {"batch-1.ort": b"program", "compile.log": b"log"}
+        self.manifest = {
+            "schema": 1,
+            "artifact_key": wanted["key"],
+            "compile_seconds": 12.5,
+            "files": [
+                {"path": path, "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
+                for path, body in self.files.items()
+            ],
+        }
+
+    def upload(self, **more: Any) -> None:
+        prefix = f"artifacts/{self.wanted['key']}/{self.wanted['attempt']}/"
+        for path, body in self.files.items():
+            self._aws.put("artifacts", prefix + path, body, **more)
+        self._aws.put("artifacts", prefix + "manifest.json", json.dumps(self.manifest).encode())
+
+    def register(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self._module.handler({"compile": self.wanted, "job": JOB}, None)
+        return answer
+
+
+@pytest.fixture
+def attempt(load: Load, aws: Any, compile_input: dict[str, Any]) -> Attempt:
+    aws.set(
+        compile_input["key"], state="compiling", attempt="a1", lease_owner="r", lease_expires=9999999999, model="minilm"
+    )
+    return Attempt(load, aws, compile_input)
+
+
+@pytest.fixture
+def refused(load: Load) -> type[Exception]:
+    error: type[Exception] = load("verification").ArtifactError
+    return error
+
+
+def test_a_whole_artifact_is_published(attempt: Attempt, aws: Any) -> None:
+    attempt.upload()
+    answer = attempt.register()
+    key = attempt.wanted["key"]
+    item = aws.item(key)
+    assert answer["published"] is True
+    assert {name: item[name] for name in ("state", "artifact_uri", "compile_seconds", "job_name", "host", "model")} == {
+        "state": "ready",
+        "artifact_uri": f"s3://artifacts/artifacts/{key}/a1/",
+        "compile_seconds": "12.5",
+        "job_name": "job-0",
+        "host": "ml.m5.large",
+        "model": "minilm",
+    }
+    assert item["manifest_sha256"] == hashlib.sha256(json.dumps(attempt.manifest).encode()).hexdigest()
+    assert "lease_owner" not in item
+
+
+def test_the_same_event_twice_changes_nothing(attempt: Attempt, aws: Any) -> None:
+    attempt.upload()
+    attempt.register()
+    item = aws.item(attempt.wanted["key"])
+    assert attempt.register()["published"] is False
+    assert aws.item(attempt.wanted["key"]) == item
+
+
+def test_the_first_of_two_attempts_stays(attempt: Attempt, aws: Any) -> None:
+    attempt.upload()
+    attempt.register()
+    attempt.wanted = {**attempt.wanted, "attempt": "a2"}
+    attempt.upload()
+    assert attempt.register()["published"] is False
+    assert aws.item(attempt.wanted["key"])["attempt"] == "a1"
+
+
+def test_content_that_s3_has_a_sha256_of_is_not_read(attempt: Attempt, load: Load, aws: Any) -> None:
+    attempt.upload(ChecksumAlgorithm="SHA256")
+    read: list[str] = []
+    load("aws").client("s3").meta.events.register(
+        "provide-client-params.s3.GetObject", lambda params, **_: read.append(params["Key"].rpartition("/")[2])
+    )
+    attempt.register()
+    assert read == ["manifest.json"]
+
+
+@pytest.mark.parametrize("checksum", [{}, {"ChecksumAlgorithm": "SHA256"}], ids=["read", "checksum"])
+def test_other_content_of_the_same_size_is_refused(
+    attempt: Attempt, refused: type[Exception], aws: Any, checksum: dict[str, str]
+) -> None:
+    attempt.files["batch-1.ort"] = b"PROGRAM"
+    attempt.upload(**checksum)
+    with pytest.raises(refused, match=r"batch-1\.ort does not have the sha256"):
+        attempt.register()
+    assert aws.item(attempt.wanted["key"])["state"] == "compiling"
+
+
+def test_content_too_large_to_read_must_have_its_size(attempt: Attempt, refused: type[Exception], load: Load) -> None:
+    verification = load("verification")
+    huge = verification.File("model.neff", "00" * 32, verification.MOST_READ_BYTES + 1)
+    assert verification.must_be_read(huge, {"ContentLength": huge.size}) is False
+    with pytest.raises(refused, match=r"model\.neff has 5 bytes"):
+        verification.must_be_read(huge, {"ContentLength": 5})
+
+
+def test_a_missing_file_is_refused(attempt: Attempt, refused: type[Exception]) -> None:
+    del attempt.files["batch-1.ort"]
+    attempt.upload()
+    with pytest.raises(refused, match=r"batch-1\.ort is missing"):
+        attempt.register()
+
+
+def test_a_job_that_wrote_no_manifest_is_refused(attempt: Attempt, refused: type[Exception]) -> None:
+    with pytest.raises(refused, match=r"without writing manifest\.json"):
+        attempt.register()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"artifact_key": "cd" * 32}, "is of artifact cdcd"),
+        ({"schema": 2}, "is of schema 2"),
+        ({"files": []}, "lists no file"),
+        ({"files": [{"path": "../secret", "sha256": "0", "bytes": 1}]}, "outside the artifact"),
+        ({"files": [{"path": "x"}]}, "cannot be read"),
+    ],
+    ids=["another key", "another schema", "nothing", "escape", "incomplete"],
+)
+def test_a_manifest_of_something_else_is_refused(
+    attempt: Attempt, refused: type[Exception], changed: dict[str, Any], message: str
+) -> None:
+    attempt.manifest |= changed
+    attempt.upload()
+    with pytest.raises(refused, match=message):
+        attempt.register()
