@@ -1,0 +1,39 @@
+"""Everything that is added to ministack, put in place before the first request.
+
+Each module takes the names it needs through ``patching``, so a ministack without one of them stops the start with one sentence.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import patching
+
+
+def install() -> None:
+    """Put the additions in place; exits with one sentence when this ministack is not the one they were written for."""
+    try:
+        patching.check_version()
+        _install()
+    except (patching.Mismatch, ImportError) as error:
+        sys.exit(f"the embedded AWS cannot be put together: {error}")
+
+
+def _install() -> None:
+    from ministack import app
+    from ministack.core import router
+
+    from . import application_autoscaling, cloudformation, executions, functions, operations, parameters
+    from .sagemaker import service
+
+    added = {
+        "sagemaker": (service.handle_request, "SageMaker."),
+        "application-autoscaling": (application_autoscaling.handle_request, "AnyScaleFrontendService."),
+    }
+    handlers = patching.original(app, "SERVICE_HANDLERS")
+    patterns = patching.original(router, "SERVICE_PATTERNS")
+    for name, (handle_request, prefix) in added.items():
+        handlers[name] = handle_request
+        patterns[name] = {"target_prefixes": [prefix]}
+    for addition in (cloudformation, executions, functions, operations, parameters):
+        addition.install()

@@ -1,0 +1,99 @@
+"""Step Functions: SageMaker's processing jobs as an integration, and executions that end once.
+
+``createProcessingJob.sync`` waits as Step Functions does: it fails with ``States.TaskFailed`` and the job's description as the
+cause, and stops the job when the execution is stopped. Errors of the call itself have the names of the integration
+("Handling errors in Step Functions workflows"): ``SageMaker.ResourceLimitExceededException``, or
+``SageMaker.AmazonSageMakerException`` for those that the SDK gives no class.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from ministack.core.responses import now_iso
+from ministack.services import stepfunctions
+
+from . import patching
+from .api import ServiceError
+from .sagemaker import service
+
+_Failed = patching.original(stepfunctions, "_ExecutionError")
+_executions = patching.original(stepfunctions, "_executions")
+_machines = patching.original(stepfunctions, "_state_machines")
+_dispatch = patching.original(stepfunctions, "_SERVICE_DISPATCH")
+_run = patching.original(stepfunctions, "_run_execution")
+_fail = patching.original(stepfunctions, "_fail_execution")
+_tell = patching.original(stepfunctions, "_emit_execution_status_event")
+_add_event = patching.original(stepfunctions, "_add_event")
+
+_POLL_SECONDS = 0.1
+_NAMED = ("ResourceLimitExceeded", "ResourceInUse", "ResourceNotFound")
+_current: ContextVar[dict[str, Any] | None] = ContextVar("neuron_cdk_execution", default=None)
+
+
+def install() -> None:
+    _dispatch["arn:aws:states:::sagemaker:createProcessingJob"] = _processing_job
+    patching.replace(stepfunctions, "_run_execution", _run_within_its_time)
+    patching.replace(stepfunctions, "_fail_execution", _fail_once)
+
+
+def _processing_job(resource: str, request: dict[str, Any]) -> dict[str, Any]:
+    made = _call("CreateProcessingJob", request)
+    if not resource.endswith(".sync"):
+        return made
+    name = {"ProcessingJobName": request["ProcessingJobName"]}
+    execution = _current.get()
+    while True:
+        described = _call("DescribeProcessingJob", name)
+        if described["ProcessingJobStatus"] == "Completed":
+            return described
+        if described["ProcessingJobStatus"] in ("Failed", "Stopped"):
+            raise _Failed("States.TaskFailed", json.dumps(described))
+        if execution is not None and execution["status"] != "RUNNING":
+            _call("StopProcessingJob", name)
+            raise _Failed("States.TaskFailed", f"the execution ended: {execution['status']}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return service.call(operation, request)
+    except ServiceError as error:
+        name = f"{error.code}Exception" if error.code in _NAMED else "AmazonSageMakerException"
+        cause = f"{error.message} (Service: AmazonSageMaker; Status Code: {error.status}; Error Code: {error.code})"
+        raise _Failed(f"SageMaker.{name}", cause) from error
+
+
+def _run_within_its_time(arn: str) -> None:
+    """Run the execution and hold it to the machine's own TimeoutSeconds, which ministack leaves out."""
+    execution = _executions.get(arn)
+    machine = _machines.get(execution["stateMachineArn"]) if execution else None
+    _current.set(execution)
+    limit = json.loads(machine["definition"]).get("TimeoutSeconds") if machine else None
+    if not limit:
+        _run(arn)
+        return
+    timer = threading.Timer(limit, _time_out, [execution])
+    timer.daemon = True
+    timer.start()
+    try:
+        _run(arn)
+    finally:
+        timer.cancel()
+
+
+def _time_out(execution: dict[str, Any]) -> None:
+    if execution["status"] == "RUNNING":
+        execution.update(status="TIMED_OUT", stopDate=now_iso(), error="States.Timeout")
+        _add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {"error": "States.Timeout"}})
+        _tell(execution)
+
+
+def _fail_once(execution: dict[str, Any], error: str, cause: str) -> None:
+    """What was stopped or timed out stays so, whatever its last task does afterwards."""
+    if execution["status"] == "RUNNING":
+        _fail(execution, error, cause)

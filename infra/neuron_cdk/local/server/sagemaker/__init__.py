@@ -1,0 +1,1 @@
+"""SageMaker: processing jobs that run and endpoints that serve, as processes of this machine."""

@@ -1,0 +1,53 @@
+"""What stands for a container here: a process with the container's files below a folder of its own and a clean environment.
+
+``/opt/ml`` in commands, arguments and variables becomes that folder. Nothing else of a container is imitated: the process sees this
+machine's files, and its network even where isolation is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+ROOT = "/opt/ml"
+_RUNNABLE = "neuron-cdk-cpu"
+
+
+def why_not(image: str) -> str | None:
+    """Why ``image`` cannot run on this machine, or None when it can."""
+    repository = re.split(r"[:@]", image.rpartition("/")[2])[0]
+    if repository == _RUNNABLE:
+        return None
+    return (
+        f"the embedded AWS cannot run the image {image}: it runs {_RUNNABLE} only (compile target cpu, engine onnxruntime); "
+        "images of the Neuron SDK need AWS"
+    )
+
+
+def below(root: Path, text: str) -> str:
+    """``text`` with the container's /opt/ml replaced by ``root``, wherever a path begins with it."""
+    return re.sub(rf"(?<![\w/]){ROOT}(?![\w-])", str(root), text)
+
+
+def command(root: Path, words: Iterable[str]) -> list[str]:
+    return [below(root, word) for word in words]
+
+
+def environment(root: Path, variables: Mapping[str, str], *, isolated: bool) -> dict[str, str]:
+    """The variables of a process: those asked for, and where it may reach AWS, the way to the embedded one."""
+    temporary = root / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    base = {
+        # python3 is the embedded environment's, which has what the image would have.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+        "HOME": str(root),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "NEURON_JOBS_ROOT": str(root),
+    }
+    aws = {} if isolated else {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return base | aws | {name: below(root, value) for name, value in variables.items()}

@@ -1,0 +1,177 @@
+"""The saved state: one file that is replaced whole, and the large contents it refers to by their hash.
+
+A reader finds the old file or the new one, never parts of both, at whatever moment the server dies. Contents are written before the
+file that needs them and removed after it no longer does. A file that does not match its own checksum (a power failure), or that
+another version wrote, is as good as none: the server starts clean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ministack import app
+from ministack.core import persistence
+from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
+from ministack.services import lambda_svc, s3
+
+from . import application_autoscaling, patching
+from .sagemaker import store
+
+logger = logging.getLogger("neuron_cdk.local")
+
+_encode_scoped = patching.original(persistence, "_json_default")
+_decode_scoped = patching.original(persistence, "_json_object_hook")
+_services = patching.original(app, "_build_persistence_save_dict")
+_modules = patching.original(app, "_state_map")
+_module = patching.original(app, "_get_module")
+
+_FORMAT = 1
+_INLINE = 1024
+_ATTEMPTS = 50
+_OURS = {"sagemaker": store, "application-autoscaling": application_autoscaling}
+
+_folder: Path
+_lock = threading.Lock()
+_written: dict[int, tuple[bytes, str]] = {}
+"""Contents of the last save by identity: what has not changed is not hashed again."""
+
+
+def configure(folder: Path) -> None:
+    """Keep the state in ``folder``."""
+    global _folder
+    _folder = folder
+    # ministack writes a function's code to files of its own while its state is read, and removes others; here it stays in the state.
+    patching.replace(lambda_svc, "_externalize_code_zip", lambda function, referenced: None)
+    patching.replace(lambda_svc, "_prune_orphan_code_blobs", lambda referenced: None)
+
+
+def save() -> None:
+    """Write down everything as it is now. From any thread; returns when it is on disk."""
+    loop = patching.original(app, "_MAIN_LOOP")
+    try:
+        on_loop = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        on_loop = False
+    if on_loop or loop is None or not loop.is_running():
+        _save()
+    else:
+        # Requests are handled on the loop: while it saves, none of them changes anything.
+        asyncio.run_coroutine_threadsafe(_save_on_loop(), loop).result()
+
+
+async def _save_on_loop() -> None:
+    _save()
+
+
+def _save() -> None:
+    with _lock:
+        contents = _Contents(_folder / "contents")
+        services = {name: _settled(read) for name, read in _services().items() if name != "s3"}
+        services |= {name: module.get_state() for name, module in _OURS.items()} | {"s3": _buckets()}
+        whole = {"format": _FORMAT, "ministack": patching.MINISTACK, "services": services}
+        text = _settled(lambda: json.dumps(whole, default=contents.encode))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        coming = _folder / "state.json.coming"
+        coming.write_text(f"{digest}\n{text}")
+        os.replace(coming, _folder / "state.json")
+        contents.forget_others()
+
+
+def restore() -> None:
+    """Load what was saved last, if it can be; otherwise start clean."""
+    _folder.mkdir(parents=True, exist_ok=True)
+    try:
+        digest, _, text = (_folder / "state.json").read_text().partition("\n")
+    except FileNotFoundError:
+        return
+    try:
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise ValueError("it does not match its checksum")
+        whole = json.loads(text, object_hook=_decode)
+        if (whole["format"], whole["ministack"]) != (_FORMAT, patching.MINISTACK):
+            raise ValueError(f"ministack {whole['ministack']}, format {whole['format']} wrote it")
+    except (ValueError, KeyError, OSError) as error:
+        logger.error("the saved state cannot be used and is left aside (%s): starting clean", error)
+        os.replace(_folder / "state.json", _folder / "state.json.unusable")
+        return
+    services = whole["services"]
+    for name, stored in services.pop("s3").items():
+        patching.original(s3, name)._data.update(stored._data)
+    for name, module in _OURS.items():
+        module.load_persisted_state(services.pop(name))
+    for name, saved in services.items():
+        if saved:
+            _module(_modules[name]).load_persisted_state(saved)
+
+
+def _buckets() -> dict[str, Any]:
+    """S3 whole: ministack's own state of it leaves the objects out."""
+    kinds = (AccountScopedDict, AccountRegionScopedDict)
+    return {name: value for name, value in vars(s3).items() if isinstance(value, kinds)}
+
+
+def _settled(read: Callable[[], Any]) -> Any:
+    """``read()``, again when another thread (an execution, a job) changed a table under it."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return read()
+        except RuntimeError as error:
+            if "changed size" not in str(error) and "mutated" not in str(error):
+                raise
+    raise RuntimeError("the state does not hold still to be saved")
+
+
+class _Contents:
+    """Large byte strings, each in a file named after its hash."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[int, tuple[bytes, str]] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def encode(self, value: Any) -> Any:
+        """What JSON cannot hold: the tables of ministack, bytes, sets and tuples used as keys."""
+        if isinstance(value, bytes) and len(value) > _INLINE:
+            return {"__content__": self._keep(value)}
+        if isinstance(value, set | frozenset):
+            return {"__set__": sorted(value)}
+        return _encode_scoped(value)
+
+    def _keep(self, value: bytes) -> str:
+        known = _written.get(id(value))
+        digest = known[1] if known and known[0] is value else hashlib.sha256(value).hexdigest()
+        self._seen[id(value)] = (value, digest)
+        file = self._folder / digest
+        if not file.exists():
+            coming = file.with_suffix(".coming")
+            coming.write_bytes(value)
+            os.replace(coming, file)
+        return digest
+
+    def forget_others(self) -> None:
+        """Remove the contents that the state written last does not need."""
+        _written.clear()
+        _written.update(self._seen)
+        needed = {digest for _, digest in self._seen.values()}
+        for file in self._folder.iterdir():
+            if file.name not in needed:
+                file.unlink()
+
+
+def _decode(value: dict[str, Any]) -> Any:
+    if "__content__" in value:
+        content = (_folder / "contents" / value["__content__"]).read_bytes()
+        if hashlib.sha256(content).hexdigest() != value["__content__"]:
+            raise ValueError(f"the content {value['__content__']} is damaged")
+        return content
+    if "__set__" in value:
+        return set(value["__set__"])
+    return _decode_scoped(value)
