@@ -31,7 +31,7 @@ deploy-local: $(READY) ## Deploy the whole platform on this machine and call the
 	@neuron-cdk local deploy $(DEPLOYMENT)
 
 destroy-local: $(READY) ## Stop the embedded AWS and remove everything it left
-	@neuron-cdk local down
+	@neuron-cdk local down --delete-state
 
 test: $(READY) lint ## Run every check and every test
 	@$(AWS_FREE) python -m pytest

@@ -1,4 +1,4 @@
-"""The one composition root: the command line, the tests and the embedded AWS all build the app here."""
+"""The one composition root: which stacks a deployment has, and what each gets from the others."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aws_cdk import App
+from aws_cdk import App, Environment, Tags
 
 from neuron_cdk import spec
 
-from .stage import DeploymentStage
+from .artifacts import ArtifactsStack
+from .endpoint import EndpointStack
+from .fleet import FleetStack
+from .models import ModelsStack
+from .network import NetworkStack
+from .pipeline import PipelineStack
 
 
 def build_app(
     deployment: spec.Deployment, *, outdir: str | None = None, context: Mapping[str, Any] | None = None
 ) -> App:
-    """Everything the file asks for, not yet synthesized.
+    """Everything the file asks for, not yet synthesized: the CDK's command line, the tests, all start here.
+
+    Stateful stacks first (artifacts, network), then the pipeline, then what uses them; nothing points back. The stacks
+    stand in the app itself, not in a Stage: ``cdk deploy --all`` does not look into stages.
 
     :param context: the CDK feature flags (of ``cdk.json``); under the CDK command line its own context is added.
     :raises spec.SpecError: when the file asks for what is not built yet. It is never left out in silence.
@@ -25,5 +33,35 @@ def build_app(
     if later:
         raise spec.SpecError(replace(finding, severity=spec.Severity.ERROR) for finding in later)
     app = App(analytics_reporting=False, outdir=outdir, context=dict(context or {}))
-    DeploymentStage(app, deployment.name, deployment=deployment)
+    for tag, value in deployment.tags.items():
+        Tags.of(app).add(tag, value)
+    env = Environment(account=deployment.environment.account, region=deployment.environment.region)
+
+    def named(concern: str) -> str:
+        return f"{deployment.name}-{concern}"
+
+    artifacts = ArtifactsStack(app, named("Artifacts"), env=env)
+    network = NetworkStack(app, named("Network"), env=env, deployment=deployment, key=artifacts.store.key)
+    if deployment.models:
+        pipeline = PipelineStack(
+            app, named("Pipeline"), env=env, store=artifacts.store, vpc=network.vpc, deployment=deployment
+        ).pipeline
+        for name, endpoint in deployment.endpoints.items():
+            EndpointStack(
+                app,
+                named(f"Endpoint-{name}"),
+                env=env,
+                name=name,
+                endpoint=endpoint,
+                model=deployment.models[str(endpoint.model)],
+                pipeline=pipeline,
+                network=network,
+            )
+        # An endpoint's model is compiled in the endpoint's stack, so that both roll back together.
+        served = {endpoint.model for endpoint in deployment.endpoints.values()}
+        others = {name: model for name, model in deployment.models.items() if name not in served}
+        if others:
+            ModelsStack(app, named("Models"), env=env, models=others, pipeline=pipeline)
+    for name, fleet in deployment.fleets.items():
+        FleetStack(app, named(f"Fleet-{name}"), env=env, fleet=fleet, network=network, key=artifacts.store.key)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Environment, Stack
 from constructs import Construct
 
 from neuron_cdk import CompiledModel, CompilePipeline, NeuronEndpoint, spec
@@ -18,13 +18,14 @@ class EndpointStack(Stack):
         scope: Construct,
         construct_id: str,
         *,
+        env: Environment,
         name: str,
         endpoint: spec.Endpoint,
         model: spec.Model,
         pipeline: CompilePipeline,
         network: NetworkStack,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, env=env)
         compiled = CompiledModel(self, "Model", pipeline=pipeline, name=str(endpoint.model), model=model)
         served = NeuronEndpoint(
             self,

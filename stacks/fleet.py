@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Environment, Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -16,9 +16,16 @@ class FleetStack(Stack):
     """A fleet in the zones that offer it: all of them, or with EFA the one the file names or the first."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, fleet: spec.Fleet, network: NetworkStack, key: kms.IKey
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        env: Environment,
+        fleet: spec.Fleet,
+        network: NetworkStack,
+        key: kms.IKey,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, env=env)
         first = fleet.instance_types[0]
         layout = fleet.efa.layout if fleet.efa else instances.default_efa_layout(instances.get(first))
         zone = fleet.zone
@@ -34,7 +41,7 @@ class FleetStack(Stack):
             size=fleet.size,
             zone=zone,
             layout=layout,
-            purchase=fleet.capacity[0].kind,
+            purchase="spot" if fleet.capacity[0].kind == "spot" else "on-demand",
             ami=fleet.ami,
             scaling=fleet.scaling,
         )

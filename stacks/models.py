@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Environment, Stack
 from constructs import Construct
 
 from neuron_cdk import CompiledModel, CompilePipeline, spec
@@ -14,9 +14,15 @@ class ModelsStack(Stack):
     """One compiled model each."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, models: Mapping[str, spec.Model], pipeline: CompilePipeline
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        env: Environment,
+        models: Mapping[str, spec.Model],
+        pipeline: CompilePipeline,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, env=env)
         for name, model in models.items():
             compiled = CompiledModel(self, f"Model-{name}", pipeline=pipeline, name=name, model=model)
             CfnOutput(compiled, "ArtifactUri", value=compiled.artifact_uri)

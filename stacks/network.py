@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from aws_cdk import Environment, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -13,8 +13,10 @@ from neuron_cdk import NeuronNetwork, spec
 class NetworkStack(Stack):
     """``vpc`` with one private subnet for each of ``zones``, which are zone ids, in the file's order."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, deployment: spec.Deployment, key: kms.IKey) -> None:
-        super().__init__(scope, construct_id, termination_protection=True)
+    def __init__(
+        self, scope: Construct, construct_id: str, *, env: Environment, deployment: spec.Deployment, key: kms.IKey
+    ) -> None:
+        super().__init__(scope, construct_id, env=env, termination_protection=True)
         network = deployment.network
         self.region_name = deployment.environment.region
         self.zones = spec.zones(deployment)

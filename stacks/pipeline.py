@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -13,9 +13,16 @@ class PipelineStack(Stack):
     """Hooks, state machines and the role of compile jobs."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, store: ArtifactStore, vpc: ec2.IVpc, deployment: spec.Deployment
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        env: Environment,
+        store: ArtifactStore,
+        vpc: ec2.IVpc,
+        deployment: spec.Deployment,
     ) -> None:
-        super().__init__(scope, construct_id)
+        super().__init__(scope, construct_id, env=env)
         # A Neuron compile takes minutes, one of ONNX Runtime a second: look as often as it makes sense.
         quick = all(model.compile.target == "cpu" for model in deployment.models.values())
         self.pipeline = CompilePipeline(

@@ -1,7 +1,7 @@
 """AWS CDK constructs for models on Inferentia and Trainium.
 
-Names are loaded on first use: ``import neuron_cdk`` costs nothing, and the parts that need no CDK (``catalog``, ``spec``, ``local``)
-never load it.
+Names are loaded on first use: ``import neuron_cdk`` costs nothing, and the parts that need no CDK (``catalog``,
+``spec``, ``local``) never load it.
 """
 
 from __future__ import annotations

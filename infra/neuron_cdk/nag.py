@@ -12,7 +12,7 @@ from constructs import IConstruct, IValidation
 
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
-    """Accept findings, ``{"AwsSolutions-IAM5[Resource::*]": "why AWS leaves no other way"}``, on this construct and below it."""
+    """Accept findings on this construct and below it: ``{"AwsSolutions-L1": "why AWS leaves no other way"}``."""
     Validations.of(construct).acknowledge(
         *(Acknowledgment(id=finding, reason=reason) for finding, reason in findings.items())
     )
@@ -21,8 +21,8 @@ def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
 def acknowledge_resources(construct: IConstruct, reasons: Mapping[str, str]) -> None:
     """Accept wildcard resources in the policies of a role: ``{arn: reason}``, where an ARN may hold tokens.
 
-    The finding's id spells the ARN as it stands in the template. Where the resource lives in another stack that is known
-    only after the CDK has resolved references between stacks, so those are accepted when the tree is validated.
+    The finding's id spells the ARN as it stands in the template. Where the resource lives in another stack that is
+    known only after the CDK has resolved references between stacks, so they are accepted when the tree is validated.
     """
     construct.node.add_validation(_WhenResolved(construct, reasons))
 

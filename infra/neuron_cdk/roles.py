@@ -20,7 +20,7 @@ from .nag import acknowledge_resources
 class Allow:
     """One statement of a policy.
 
-    :param why: where a resource holds a wildcard, AWS's reason for it. It becomes the acknowledgement of cdk-nag's finding.
+    :param why: where a resource holds a wildcard, AWS's reason for it; cdk-nag's finding is acknowledged with it.
     :param when: conditions, ``{"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}``.
     """
 

@@ -1,4 +1,4 @@
-"""Every deployment file, synthesized once a session: the one list that snapshots, cdk-nag, cfn-lint and checkov run over."""
+"""Every deployment file, synthesized once a session: the one list that snapshots, cdk-nag and the linters run over."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aws_cdk import App
+
 from neuron_cdk import spec
 from stacks import build_app
 

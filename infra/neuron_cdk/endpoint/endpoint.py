@@ -21,10 +21,10 @@ VARIANT = "Main"
 class NeuronEndpoint(Construct):
     """Model, configuration and endpoint for one compiled model, private and encrypted.
 
-    - The container gets the artifact uncompressed from S3 and no network (isolation): what is not in the artifact or in the
-      image is not there, so nothing can be compiled or fetched at start-up.
-    - ``InferenceAmiVersion`` is set wherever SageMaker has a Neuron host image (Inferentia2, Trainium): the default host
-      carries a driver too old for any current container.
+    - The container gets the artifact uncompressed from S3 and no network (isolation): what is not in the artifact or in
+      the image is not there, so nothing can be compiled or fetched at start-up.
+    - ``InferenceAmiVersion`` is set wherever SageMaker has a Neuron host image (Inferentia2, Trainium): the default
+      host carries a driver too old for any current container.
     - No physical names: a changed model or configuration is a new one, and the endpoint moves over.
 
     :param instance_type: a SageMaker name, ``ml.inf2.xlarge``. Its chip must be the one the model was compiled for.
@@ -91,7 +91,7 @@ class NeuronEndpoint(Construct):
             "instanceType": instance_type,
             "initialInstanceCount": instance_count,
             "initialVariantWeight": 1,
-            # The API's upper bounds are an hour each; a Neuron artifact is loaded, never built, so half of it is generous.
+            # The API allows an hour each; a Neuron artifact is loaded, never built, so half of it is generous.
             "modelDataDownloadTimeoutInSeconds": 1800,
             "containerStartupHealthCheckTimeoutInSeconds": 1800,
         }

@@ -33,8 +33,8 @@ class NeuronFleet(Construct):
 
     - With EFA: one interface a network card in a documented layout, a cluster placement group, one zone and one subnet
       (EFA's traffic crosses neither), a security group open to itself.
-    - The AMI is a CloudFormation parameter that resolves the Neuron AMI's SSM parameter to an id at deploy, so that every
-      launch-template version names a real image and can be rolled back to.
+    - The AMI is a CloudFormation parameter that resolves the Neuron AMI's SSM parameter to an id at deploy, so that
+      every launch-template version names a real image and can be rolled back to.
     - IMDSv2 only; the root volume under ``key``; no address from outside; no key pair: Session Manager is the way in.
     - The template never says how many instances there are, only the bounds: a deploy must not undo what scaling did.
 
@@ -109,7 +109,7 @@ class NeuronFleet(Construct):
             self,
             "Ami",
             type="AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
-            default=software.ami_parameter(instance.target),
+            default=software.ami_parameter(str(instance.target)),
             description="Neuron AMI, resolved to an id at every deploy",
         ).value_as_string
 
@@ -232,7 +232,7 @@ class NeuronFleet(Construct):
         if "mixed_instances_policy" in how:
             acknowledge(
                 group,
-                {"AwsSolutions-EC26": "the rule cannot follow a mixed policy to its launch template, whose volume is encrypted"},
+                {"AwsSolutions-EC26": "the rule cannot follow a mixed policy to its launch template (encrypted there)"},
             )
         return group
 

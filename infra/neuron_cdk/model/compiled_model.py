@@ -29,7 +29,7 @@ class CompiledModel(Construct):
     artifact_key: str
     """The sha256 over everything that decides what the compiler makes (64 hexadecimal digits, known at deploy)."""
     artifact_uri: str
-    """``s3://bucket/artifacts/<key>/<attempt>/``: uncompressed, as SageMaker's ModelDataSource takes it (known at deploy)."""
+    """``s3://bucket/artifacts/<key>/<attempt>/``: uncompressed, as SageMaker's ModelDataSource takes it."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, pipeline: CompilePipeline, name: str, model: spec.Model
@@ -103,7 +103,7 @@ class CompiledModel(Construct):
 
 
 def served_by(target: str, engine: str) -> tuple[str, ...]:
-    """The services an artifact must fit: the one that compiles it, and SageMaker endpoints where the engine has a server."""
+    """What an artifact must fit: the service that compiles it, and endpoints where the engine has a server."""
     try:
         software.newest_common_sdk(target=target, engine=engine, services=["endpoint"])
     except software.DeadCombination:

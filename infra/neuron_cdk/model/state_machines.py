@@ -1,8 +1,8 @@
 """The two state machines of the compile path, as data (Amazon States Language, JSONata).
 
-The *request* machine runs once for every request CloudFormation makes. It ends when it has answered, and dies with
-nobody's work: a deleted or rolled-back stack never stops a compile that others wait for. The *compile* machine runs once
-for every attempt at an artifact, to the end, whoever asked.
+The *request* machine runs once for every request CloudFormation makes, and ends when it has answered. A deleted or
+rolled-back stack takes nobody's compile with it, because the *compile* machine runs apart: once for every attempt at an
+artifact, to the end, whoever asked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 State = dict[str, Any]
 
+_INPUT = "$states.context.Execution.Input"
 # Lambda's own hiccups, as AWS recommends retrying them.
 _LAMBDA_RETRY = [
     {
@@ -58,7 +59,7 @@ def request_machine(*, begin: str, answer: str, compile_machine: str, registry: 
         "States": {
             "Begin": _invoke(
                 begin,
-                payload="{% $merge([$states.context.Execution.Input, {'execution': $states.context.Execution.Name}]) %}",
+                payload=f"{{% $merge([{_INPUT}, {{'execution': $states.context.Execution.Name}}]) %}}",
                 Assign={"begun": "{% $states.result.Payload %}"},
                 Next="Route",
                 Catch=[_answer_error("Begin")],
@@ -165,10 +166,10 @@ def request_machine(*, begin: str, answer: str, compile_machine: str, registry: 
 
 
 def compile_machine(*, register: str, record_failure: str) -> State:
-    """Compile once: run the job on the first host type that can be had, check and publish what it made, or say why not.
+    """Run the job on the first host type that can be had, check and publish what it made, or record why there is none.
 
-    Input: ``key``, ``attempt``, ``model``, ``execution_name``, ``hosts`` (SageMaker instance types in order) and ``job``, a
-    ``CreateProcessingJob`` request that lacks its name and its instance type.
+    Input: ``key``, ``attempt``, ``model``, ``execution_name``, ``hosts`` (SageMaker instance types in order) and
+    ``job``, a ``CreateProcessingJob`` request that lacks its name and its instance type.
     """
     return {
         "QueryLanguage": "JSONata",

@@ -15,8 +15,8 @@ from ..roles import Allow
 class ArtifactStore(Construct):
     """One key, one bucket, one table; all retained when the stack goes.
 
-    Objects lie under ``artifacts/<artifact key>/<attempt>/``. An artifact exists when the registry says so, not when its
-    objects do: a job writes to a prefix nobody reads, and one write to the registry publishes it.
+    Objects lie under ``artifacts/<artifact key>/<attempt>/``. An artifact exists when the registry says so, not when
+    its objects do: a job writes to a prefix nobody reads, and one write to the registry publishes it.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
@@ -116,8 +116,8 @@ class ArtifactStore(Construct):
                 },
             )
         )
-        # Auto Scaling launches instances with volumes under this key in the name of its service-linked role. That role may
-        # not exist yet in a new account, and a key policy refuses principals that do not exist: so the account, narrowed to it.
+        # Auto Scaling launches instances with volumes under this key in the name of its service-linked role. A key
+        # policy refuses principals that do not exist yet, as that one in a new account: so the account, narrowed to it.
         auto_scaling = {
             "ArnLike": {
                 "aws:PrincipalArn": f"arn:{stack.partition}:iam::{stack.account}:role/aws-service-role/"

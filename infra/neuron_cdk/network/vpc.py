@@ -39,7 +39,7 @@ class NeuronNetwork(Construct):
     One private subnet a zone takes most of the range: an EFA node of trn1n or trn2 uses sixteen addresses.
 
     :param zones: zone ids, one private subnet each.
-    :param egress: ``nat`` gives a NAT gateway in every zone; ``endpoints-only`` leaves AWS's services as the only way out.
+    :param egress: ``nat`` gives a NAT gateway in every zone; with ``endpoints-only`` there is no way out but to AWS.
     """
 
     vpc: ec2.IVpc
@@ -199,13 +199,13 @@ def subnet_ranges(cidr: str, zones: int) -> tuple[list[str], list[str]]:
 
     :raises ValueError: when the range leaves a private subnet fewer than 64 addresses.
     """
-    network = ipaddress.ip_network(cidr)
+    network = ipaddress.IPv4Network(cidr)
     bits = zones.bit_length()  # room for the private subnets and at least one more block, which the public ones share
     if network.prefixlen + bits > 26:
         raise ValueError(f"{cidr} is too small for {zones} zones: give at least a /{26 - bits}")
-    blocks = list(network.subnets(prefixlen_diff=bits))
-    public = blocks[-1].subnets(new_prefix=min(28, max(24, blocks[-1].prefixlen + bits)))
-    return [str(block) for block in blocks[:zones]], [str(next(public)) for _ in range(zones)]
+    *private, last = network.subnets(prefixlen_diff=bits)
+    public = last.subnets(new_prefix=min(28, max(24, last.prefixlen + bits)))
+    return [str(block) for block in private[:zones]], [str(next(public)) for _ in range(zones)]
 
 
 def _this_account_only() -> dict[str, object]:

@@ -1,0 +1,127 @@
+"""Runs the real CDK command line against the embedded AWS and reads its progress."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import LocalError
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_STARTED = re.compile(r"^(?P<stack>\S+)(?: \(\S+\))?: (?:deploying|creating|destroying)\b")
+_ENDED = re.compile(r"^\s*✅\s+(?P<stack>\S+)(?: \(\S+\))?(?P<same> \(no changes\))?\s*$")
+
+
+@dataclass(frozen=True)
+class StackRun:
+    """What a deploy did to one stack."""
+
+    name: str
+    changed: bool
+    seconds: float
+
+
+class CdkCli:
+    """``cdk`` of this environment, in the folder that holds ``cdk.json``."""
+
+    def __init__(self, *, environment: Mapping[str, str], log: Path) -> None:
+        binary = shutil.which(
+            "cdk", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        )
+        if binary is None:
+            raise LocalError("the CDK command line is not on PATH; run make setup, or: npm install --global aws-cdk")
+        if not Path("cdk.json").is_file():
+            raise LocalError("there is no cdk.json here; run this from the folder of the CDK app")
+        self._binary = binary
+        # The app is Python: it must find this interpreter first, whatever else is called python.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        self._environment = {**os.environ, **environment, "PATH": path, "FORCE_COLOR": "0", "NO_COLOR": "1"}
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._log = log
+
+    def synth(self, deployment: Path, out: Path) -> None:
+        """Write the cloud assembly of a deployment file."""
+        self._run(["synth", "--quiet", "--output", str(out), "-c", f"deployment={deployment}"], "synth")
+
+    def bootstrap(self, out: Path, account: str, region: str) -> None:
+        """Prepare the account for an assembly, as ``cdk bootstrap`` does on AWS."""
+        self._run(["bootstrap", "--app", str(out), f"aws://{account}/{region}"], "bootstrap")
+
+    def deploy(self, out: Path, progress: Callable[[str, StackRun | None], None]) -> list[StackRun]:
+        """Deploy every stack of an assembly; ``progress`` hears of each start (``None``) and each end."""
+        started: dict[str, float] = {}
+        done: list[StackRun] = []
+        command = ["deploy", "--app", str(out), "--all", "--require-approval", "never", "--concurrency", "4"]
+        for line in self._lines([*command, "--progress", "events"], "deploy"):
+            if (match := _STARTED.match(line)) and match["stack"] not in started:
+                started[match["stack"]] = time.monotonic()
+                progress(match["stack"], None)
+            elif match := _ENDED.match(line):
+                stack = match["stack"]
+                seconds = time.monotonic() - started.get(stack, time.monotonic())
+                run = StackRun(name=stack, changed=not match["same"], seconds=round(seconds, 1))
+                done.append(run)
+                progress(stack, run)
+        return done
+
+    def _run(self, arguments: list[str], what: str) -> None:
+        for _ in self._lines(arguments, what):
+            pass
+
+    def _lines(self, arguments: list[str], what: str) -> Iterator[str]:
+        """The command's output, line by line; a failure is a ``LocalError`` that carries its last words."""
+        last: list[str] = []
+        with self._process(arguments) as process, self._log.open("a") as log:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                line = _ANSI.sub("", raw.rstrip("\n"))
+                log.write(line + "\n")
+                last = [*last[-19:], line] if line.strip() else last
+                yield line
+            if process.wait():
+                raise CdkError(what, last, self._log)
+
+    @contextmanager
+    def _process(self, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+        """The command in a process group of its own, which ends with us however we end."""
+        process = subprocess.Popen(
+            [self._binary, *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                try:
+                    process.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+
+
+class CdkError(LocalError):
+    """``cdk`` ended with an error; ``last`` are its last lines."""
+
+    def __init__(self, what: str, last: list[str], log: Path) -> None:
+        self.last = last
+        reason = next(
+            (line.strip() for line in reversed(last) if "rror" in line or "❌" in line), last[-1] if last else ""
+        )
+        super().__init__(f"cdk {what} failed: {reason} (all of it: {log})")

@@ -1,0 +1,282 @@
+"""``neuron-cdk local deploy``: the whole platform on this machine, by the CDK's own command line, then real requests.
+
+The steps are those of a person on AWS: put the model in S3, bootstrap, synth, deploy, call the endpoint. The report
+says what happened, read back from CloudFormation and the registry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions
+from botocore.config import Config
+from rich.console import Console
+from rich.table import Table
+
+from .. import spec
+from .cdk_cli import CdkCli, CdkError, StackRun
+from .errors import LocalError
+from .sample import INPUT, MODEL, OUTPUT, Sample, real_files
+from .supervisor import EmbeddedAws
+
+ACCOUNT = "000000000000"
+REQUESTS = 200
+
+
+@dataclass
+class Report:
+    """What ``.local/report.json`` holds."""
+
+    deployment: str
+    changes: bool = False
+    seconds: float = 0.0
+    stacks: list[dict[str, Any]] = field(default_factory=list)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def deploy(file: Path, aws: EmbeddedAws, *, console: Console) -> Report:
+    """Deploy a file to the embedded AWS and call its endpoints.
+
+    :raises spec.SpecError: when the file is wrong.
+    :raises LocalError: one sentence on what else went wrong; running again goes on where it stopped.
+    """
+    began, wall = time.monotonic(), time.time()
+    deployment = spec.load(file).deployment
+    account, region = deployment.environment.account, deployment.environment.region
+    if account != ACCOUNT:
+        raise LocalError(f"{file} is for account {account}; the embedded AWS is account {ACCOUNT}")
+    state = aws.state_dir
+    with _step(console, "embedded AWS"):
+        aws.up()
+    clients = Clients(aws.environment(region))
+    cli = CdkCli(environment=aws.environment(region), log=state / "cdk.log")
+    report = Report(deployment=deployment.name)
+    try:
+        with _step(console, "model in S3"):
+            put_sample(clients, deployment)
+        out = state / "cdk.out"
+        with _step(console, "cdk synth"):
+            cli.synth(file, out)
+        if not clients.stack("CDKToolkit"):
+            with _step(console, "cdk bootstrap"):
+                cli.bootstrap(out, account, region)
+        runs = _deploy_stacks(cli, out, console)
+        report.stacks = [asdict(run) for run in runs]
+        report.changes = any(run.changed for run in runs)
+        report.models = _models(clients, deployment, since=wall)
+        with _step(console, f"{REQUESTS} requests an endpoint"):
+            report.endpoints = _endpoints(clients, deployment)
+    except (CdkError, botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError) as error:
+        raise _explained(error, clients, aws, deployment) from error
+    report.seconds = round(time.monotonic() - began, 1)
+    _write(state / "report.json", report)
+    return report
+
+
+class Clients:
+    """boto3 against the embedded AWS, whatever account the person's shell is logged in to."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._session = boto3.Session(
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=environment["AWS_REGION"],
+        )
+        self._url = environment["AWS_ENDPOINT_URL"]
+
+    def client(self, service: str) -> Any:
+        """A client that gives up soon: the embedded AWS is on this machine."""
+        config = Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}, read_timeout=120)
+        return self._session.client(service, endpoint_url=self._url, config=config)
+
+    def stack(self, name: str) -> dict[str, Any] | None:
+        """A stack's description, or None when there is none that is whole."""
+        try:
+            (found,) = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        except botocore.exceptions.ClientError:
+            return None
+        return found if found["StackStatus"].endswith("_COMPLETE") else None
+
+    def outputs(self, name: str) -> dict[str, str]:
+        """A stack's outputs by key."""
+        stack = self.stack(name) or {}
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
+
+
+def put_sample(clients: Clients, deployment: spec.Deployment) -> None:
+    """Put the sample model where the file says its source is, unless something lies there already."""
+    model = deployment.models.get(MODEL)
+    if model is None or not isinstance(model.source, spec.S3Source):
+        return
+    bucket, _, prefix = model.source.s3.removeprefix("s3://").partition("/")
+    s3 = clients.client("s3")
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except botocore.exceptions.ClientError:
+        s3.create_bucket(Bucket=bucket)
+    if not s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents"):
+        s3.put_object(
+            Bucket=bucket, Key=f"{prefix}model.onnx", Body=Sample().model.read_bytes(), ChecksumAlgorithm="SHA256"
+        )
+
+
+def _deploy_stacks(cli: CdkCli, out: Path, console: Console) -> list[StackRun]:
+    with console.status("cdk deploy") as status:
+        running: list[str] = []
+
+        def progress(stack: str, run: StackRun | None) -> None:
+            if run is None:
+                running.append(stack)
+            else:
+                if stack in running:
+                    running.remove(stack)
+                what = f"{run.seconds:.1f} s" if run.changed else "no changes"
+                console.print(f"  [green]✓[/] {run.name} [dim]{what}[/]")
+            status.update("cdk deploy " + ", ".join(running))
+
+        return cli.deploy(out, progress)
+
+
+def _models(clients: Clients, deployment: spec.Deployment, *, since: float) -> dict[str, dict[str, Any]]:
+    """Each model's artifact, as the registry has it; a miss is one that was compiled in this run."""
+    table = clients.outputs(f"{deployment.name}-Artifacts")["RegistryTable"]
+    database = clients.client("dynamodb")
+    models = {}
+    for name, endpoint in deployment.endpoints.items():
+        key = clients.outputs(f"{deployment.name}-Endpoint-{name}")["ArtifactKey"]
+        item = database.get_item(TableName=table, Key={"artifact_key": {"S": key}}, ConsistentRead=True)["Item"]
+        models[str(endpoint.model)] = {
+            "artifact_key": key,
+            "artifact_uri": item["artifact_uri"]["S"],
+            "cache": "miss" if float(item["registered_at"]["N"]) >= since else "hit",
+            "compile_seconds": float(item["compile_seconds"]["N"]),
+        }
+    return models
+
+
+def _endpoints(clients: Clients, deployment: spec.Deployment) -> dict[str, dict[str, Any]]:
+    """Real requests to each endpoint that serves the sample, and how its answers compare with the original's."""
+    answers = {}
+    for name, endpoint in deployment.endpoints.items():
+        physical = clients.outputs(f"{deployment.name}-Endpoint-{name}")["EndpointName"]
+        answers[name] = {"endpoint_name": physical, "model": endpoint.model}
+        if endpoint.model == MODEL:
+            answers[name] |= call_sample(clients, physical)
+    return answers
+
+
+def call_sample(clients: Clients, endpoint: str) -> dict[str, Any]:
+    """Send ``REQUESTS`` real files; latencies in milliseconds, agreement as a share of the files."""
+    sample = Sample()
+    files = real_files(Path.cwd())
+    names, contents = list(files), list(files.values())
+    rows = [sample.features(content) for content in contents]
+    runtime = clients.client("sagemaker-runtime")
+    scores: dict[int, list[float]] = {}
+    latencies = []
+    for number in range(REQUESTS):
+        index = number % len(rows)
+        body = json.dumps({"inputs": {INPUT: [rows[index]]}})
+        started = time.perf_counter()
+        answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=body)
+        content = answer["Body"].read()
+        latencies.append((time.perf_counter() - started) * 1000)
+        scores[index] = json.loads(content)["outputs"][OUTPUT][0]
+    original = sample.original(rows)
+    package = sample.package_labels(contents)
+    labels = {names[index]: sample.label(row) for index, row in scores.items()}
+    agree = sum(
+        sample.label(scores[index]) == sample.label(original[index]) == package[index] for index in range(len(rows))
+    )
+    difference = max(
+        abs(ours - theirs) for index in scores for ours, theirs in zip(scores[index], original[index], strict=True)
+    )
+    latencies.sort()
+    return {
+        "requests": REQUESTS,
+        "p50_ms": round(latencies[len(latencies) // 2], 2),
+        "p99_ms": round(latencies[int(len(latencies) * 0.99)], 2),
+        "agreement": round(agree / len(rows), 4),
+        "max_difference": difference,
+        "files": labels,
+    }
+
+
+def show(report: Report, console: Console) -> None:
+    """The report as tables."""
+    stacks = Table("stack", "time", title=None, box=None, header_style="bold")
+    for run in report.stacks:
+        stacks.add_row(run["name"], f"{run['seconds']:.1f} s" if run["changed"] else "no changes")
+    console.print(stacks)
+    models = Table("model", "artifact key", "cache", "compile", box=None, header_style="bold")
+    for name, model in report.models.items():
+        models.add_row(name, model["artifact_key"][:16] + "…", model["cache"], f"{model['compile_seconds']:.1f} s")
+    console.print(models)
+    endpoints = Table("endpoint", "requests", "p50", "p99", "agrees with the original", box=None, header_style="bold")
+    for endpoint in report.endpoints.values():
+        if "requests" in endpoint:
+            endpoints.add_row(
+                endpoint["endpoint_name"],
+                str(endpoint["requests"]),
+                f"{endpoint['p50_ms']:.1f} ms",
+                f"{endpoint['p99_ms']:.1f} ms",
+                f"{endpoint['agreement']:.0%} (largest difference {endpoint['max_difference']:.1e})",
+            )
+    console.print(endpoints)
+    for endpoint in report.endpoints.values():
+        some = list(endpoint.get("files", {}).items())[:4]
+        if some:
+            console.print("  " + ", ".join(f"{name} is {label}" for name, label in some), style="dim")
+    what = "deployed" if report.changes else "no changes"
+    console.print(f"[bold]{report.deployment}: {what}[/], {report.seconds:.0f} s")
+
+
+def _explained(error: Exception, clients: Clients, aws: EmbeddedAws, deployment: spec.Deployment) -> LocalError:
+    """The first cause, in one sentence: the server that went away, or the resource that could not be made."""
+    if not aws.status().running:
+        return LocalError(f"the embedded AWS stopped during the deploy (log: {aws.logs_path}); run the same again")
+    reason = _first_failure(clients, deployment)
+    return LocalError(reason) if reason else error if isinstance(error, LocalError) else LocalError(str(error))
+
+
+def _first_failure(clients: Clients, deployment: spec.Deployment) -> str | None:
+    """The oldest failed resource of the newest operation, of whichever stack has one."""
+    cloudformation = clients.client("cloudformation")
+    stacks = cloudformation.describe_stacks()["Stacks"]
+    for stack in stacks:
+        if not stack["StackName"].startswith(f"{deployment.name}-") or "ROLLBACK" not in stack["StackStatus"]:
+            continue
+        failure = None
+        for event in cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]:
+            reason = event.get("ResourceStatusReason", "")
+            if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason:
+                failure = f"{stack['StackName']} rolled back: {event['LogicalResourceId']}: {reason}"
+            if reason == "User Initiated":
+                break
+        if failure:
+            return failure
+    return None
+
+
+@contextmanager
+def _step(console: Console, what: str) -> Iterator[None]:
+    started = time.monotonic()
+    with console.status(what):
+        yield
+    console.print(f"  [green]✓[/] {what} [dim]{time.monotonic() - started:.1f} s[/]")
+
+
+def _write(path: Path, report: Report) -> None:
+    """All of it or the old one: never half a report."""
+    half = path.with_suffix(".part")
+    half.write_text(json.dumps(asdict(report), indent=2) + "\n")
+    os.replace(half, path)
