@@ -86,7 +86,7 @@ def _zones_form(value: object) -> str:
 
 
 class Network(Part):
-    """A new VPC (``cidr``), or one that exists (``vpc_id``, ``subnet_ids``)."""
+    """A new VPC (cidr), or one that exists (vpc_id with subnet_ids)."""
 
     cidr: Word | None = None
     """Address range of a new VPC, such as 10.40.0.0/16."""
@@ -427,7 +427,7 @@ class Delivery(Part):
 
 
 class Deployment(Part):
-    """Everything that should exist in one account and region. See ``docs`` for the codes of what can be wrong."""
+    """Everything that should exist in one account and region."""
 
     name: DeploymentName
     """Prefixes the names of the stacks."""

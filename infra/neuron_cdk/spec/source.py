@@ -22,8 +22,9 @@ MAX_DEPTH = 32
 MAX_VALUES = 50_000
 
 _DIRECTIVE = re.compile(r"^%[^\n]*", re.MULTILINE)
+# No longer than a number needs to be: a commit of forty digits is a text.
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,40}|[0-9]{1,40}(\.[0-9]{0,40})?)([eE][-+]?[0-9]{1,3})?")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,3})?")
 _WORDS: dict[str, bool | None] = {"": None, "~": None}
 _WORDS |= dict.fromkeys(("null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True)
@@ -131,13 +132,14 @@ def parse(text: str, file: str) -> tuple[Source, dict[str, Any]]:
     try:
         root = _Composer(text).document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark, start = error.problem_mark, error.context_mark
+        since = f" {error.context} that starts on line {start.line + 1}" if error.context and start else ""
         raise UnreadableError(
             "NCDK-FILE-004",
-            f"this is not YAML: {error.problem or error.context}",
+            f"this is not YAML: {error.problem}{since}",
             line=mark.line + 1 if mark else 0,
             column=mark.column + 1 if mark else 0,
-            fix="look at this line and the one before: indentation, a missing colon, an open quote or bracket",
+            fix="look here and above: indentation, a missing colon, an open quote or bracket",
         ) from None
     except yaml.YAMLError as error:  # characters that YAML does not allow
         raise UnreadableError("NCDK-FILE-004", f"this is not YAML: {str(error).splitlines()[0]}") from None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from neuron_cdk.catalog import software
 
 from .deployment import Deployment
+from .later import ENGINES
 from .source import Pointer
 
 
@@ -23,10 +24,14 @@ def uses(deployment: Deployment) -> Iterator[tuple[Pointer, str]]:
 
 
 def services(deployment: Deployment, model: str) -> tuple[str, ...]:
-    """What a model's software must run on: the compile job, and wherever the model is used."""
+    """What a model's software must run on: the compile job, and wherever the model is used.
+
+    Where the engines of later versions compile is theirs to decide.
+    """
+    compiled = ["processing"] if deployment.models[model].compile.engine in ENGINES else []
     places = {"fleets": "ec2", "endpoints": "endpoint"}
     used = [places[str(pointer[0])] for pointer, name in uses(deployment) if name == model]
-    return tuple(dict.fromkeys(["processing", *used]))
+    return tuple(dict.fromkeys([*compiled, *used]))
 
 
 def sdk(deployment: Deployment, model: str) -> str:

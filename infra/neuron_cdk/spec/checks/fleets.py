@@ -15,9 +15,8 @@ from .instance_types import efa_layout, fits_target, holds_model, instance, some
 def efa_fits_types(deployment: Deployment) -> Iterator[Problem]:
     """One launch template gives all types of a fleet the interfaces of the first."""
     for name, fleet in deployment.fleets.items():
-        layout = efa_layout(fleet)
         first = instance(fleet.instance_types[0])
-        if layout == "none" or first is None:
+        if efa_layout(fleet) == "none" or first is None:
             continue
         for index, host in enumerate(map(instance, fleet.instance_types)):
             asked = ("fleets", name, "efa", "layout") if fleet.efa else ("fleets", name, "instance_types", index)
@@ -32,11 +31,9 @@ def efa_fits_types(deployment: Deployment) -> Iterator[Problem]:
                     ", ".join(["none", *(each.name for each in alike if each.efa_interfaces)]),
                     "remove efa, or take a type that has it" if fleet.efa else "give the type a fleet of its own",
                 )
-            elif not any(layout in card.interface_types for card in host.network_cards):
-                yield Problem("NCDK-EFA-002", asked, f"{host.name} has no interfaces of the kind {layout}")
             elif first.efa_interfaces and host.efa_interfaces != first.efa_interfaces:
                 yield Problem(
-                    "NCDK-EFA-003",
+                    "NCDK-EFA-002",
                     ("fleets", name, "instance_types", index),
                     f"{host.name} has {host.efa_interfaces} EFA interfaces and {first.name} {first.efa_interfaces}",
                     fix="give the type a fleet of its own",
@@ -49,7 +46,7 @@ def efa_is_used(deployment: Deployment) -> Iterator[Problem]:
         trains_together = fleet.purpose == "training" and fleet.size.max > 1
         if trains_together and fleet.efa and fleet.efa.layout == "none" and host and host.efa_interfaces:
             yield Problem(
-                "NCDK-EFA-004",
+                "NCDK-EFA-003",
                 ("fleets", name, "efa", "layout"),
                 "without EFA, instances that train together wait for ordinary networking",
                 "efa, efa-only",
@@ -65,7 +62,7 @@ def efa_zone_is_known(deployment: Deployment) -> Iterator[Problem]:
             continue
         if all(zone.startswith(deployment.environment.region) for zone in listed):
             yield Problem(
-                "NCDK-EFA-005",
+                "NCDK-EFA-004",
                 ("fleets", name),
                 "a fleet with EFA lives in one zone, and among zone names none can be chosen for it",
                 ", ".join(listed),

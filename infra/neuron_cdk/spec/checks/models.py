@@ -104,9 +104,12 @@ def compile_options_fit(deployment: Deployment) -> Iterator[Problem]:
 def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Problem]:
     wanted = deployment.models[name].compile
     pointer = (*at, "sdk" if wanted.sdk else "engine")
+    places = services(deployment, name)
+    if not places:
+        return
     try:
         chosen = sdk(deployment, name)
-        for service in services(deployment, name):
+        for service in places:
             found = software.resolve(
                 target=wanted.target,
                 engine=wanted.engine,

@@ -1,0 +1,100 @@
+"""Every code, by a file that earns it: on the right line, with the words that help.
+
+The files are in ``cases/``: ``=== CODE: part of what is said``, then YAML in which ``#!`` ends the line that the
+finding must name. Required sections that a case does not write are added behind it; ``$MODEL`` stands for a model called m.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from neuron_cdk.spec import CODES, Finding
+
+MODEL = "models: {m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: torch-neuronx, target: inf2}}}"
+
+
+class Case(NamedTuple):
+    """One block of a case file."""
+
+    code: str
+    says: str
+    content: str
+    line: int
+
+
+def cases() -> Iterator[Case]:
+    for file in sorted((Path(__file__).parent / "cases").glob("*.txt")):
+        for block in file.read_text().split("=== ")[1:]:
+            head, _, content = block.partition("\n")
+            code, _, says = head.partition(": ")
+            marked = [number for number, line in enumerate(content.splitlines(), 1) if line.endswith("#!")]
+            assert len(marked) == 1, f"{file.name}: mark one line of {head}"
+            yield Case(code, says, content.replace("$MODEL", MODEL), marked[0])
+
+
+CASES = list(cases())
+
+# Doubles nine times over; nests deeper with every line.
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(8)
+)
+LADDER = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n" + "".join(f"a{n}: &a{n} [[[[[[[[*a{n - 1}]]]]]]]]\n" for n in range(1, 400))
+MANY_VALUES = "tags: {" + "".join(f"k{n}: v, " for n in range(60_000)) + "}"
+MANY_FINDINGS = "\n".join(f"field{n}: 1" for n in range(20_000))
+
+FILES = {
+    "ten megabytes": ("NCDK-FILE-002", b"#" * (10 * 1024 * 1024), "larger than 1 MiB", 0),
+    "latin-1": ("NCDK-FILE-003", b"name: a\ntags: {a: \xff}\n", "not UTF-8", 2),
+    "utf-16": ("NCDK-FILE-003", "name: sandbox\n".encode("utf-16"), "not UTF-8", 1),
+    "a control character": ("NCDK-FILE-004", b"name: a\x00b\n", "not YAML", 0),
+    "nothing": ("NCDK-FILE-005", b"", "empty", 0),
+    "comments": ("NCDK-FILE-005", b"# nothing yet\n---\n", "empty", 0),
+    "a list": ("NCDK-FILE-007", b"- name: sandbox\n", "a mapping of fields", 1),
+    "a text": ("NCDK-FILE-007", b"just words\n", "a mapping of fields", 1),
+    "a directive": ("NCDK-FILE-008", b"%YAML 1.2\n---\nname: a\n", "directives", 1),
+    "many directives": ("NCDK-FILE-008", b"%TAG !a! tag:a\n" * 60_000, "directives", 1),
+    "an alias bomb": ("NCDK-FILE-010", BOMB.encode(), "aliases", 1),
+    "a ladder of aliases": ("NCDK-FILE-010", LADDER.encode(), "aliases", 1),
+    "too many values": ("NCDK-FILE-010", MANY_VALUES.encode(), "more than 50,000 values", 1),
+    "deep brackets": ("NCDK-FILE-011", b"[" * 500_000, "deeper than 32", 1),
+    "deep dashes": ("NCDK-FILE-011", b"- " * 400_000, "deeper than 32", 1),
+    "too many findings": ("NCDK-FILE-013", MANY_FINDINGS.encode(), "more findings are not shown", 0),
+}
+
+Find = Callable[[str | bytes], tuple[Finding, ...]]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code} {case.says[:40]}")
+def test_a_finding_names_its_line_and_says_what_helps(case: Case, findings: Find, whole: Callable[[str], str]) -> None:
+    content = case.content if case.code.startswith("NCDK-FILE") else whole(case.content)
+
+    found = [finding for finding in findings(content) if finding.code == case.code]
+
+    assert [finding for finding in found if finding.line == case.line and case.says in str(finding)], found
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_cannot_be_used_ends_in_one_clear_finding(kind: str, findings: Find) -> None:
+    code, content, says, line = FILES[kind]
+
+    *_, last = findings(content)
+
+    assert (last.code, last.line) == (code, line)
+    assert says in last.message
+
+
+def test_every_code_is_earned_by_some_file() -> None:
+    earned = {case.code for case in CASES} | {code for code, *_ in FILES.values()}
+
+    assert earned | {"NCDK-FILE-001"} == set(CODES)  # no file at all: test_loader.py
+
+
+def test_the_numbers_of_an_area_have_no_gaps() -> None:
+    areas = Counter(code.rpartition("-")[0] for code in CODES)
+
+    assert {f"{area}-{number:03}" for area, count in areas.items() for number in range(1, count + 1)} == set(CODES)
