@@ -1,8 +1,8 @@
 """The virtual environment the embedded AWS runs in.
 
-ministack pins an exact botocore, which is not the one the CDK side uses, so it gets an environment of its own: made once
-beside the environment in use, from the lock file, and named after the lock's hash so that a new lock makes a new one.
-``python -m neuron_cdk.local.environment`` makes it and prints its Python.
+ministack pins an exact botocore, which is not the one the CDK side uses, so it gets an environment of its own, made
+once beside the environment in use from the lock file, and named after the lock's hash so that a new lock makes a new
+one. ``python -m neuron_cdk.local.environment`` makes it and prints its Python.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _READY = "ready"
 
 
 def ensure(*, progress: Callable[[str], object] = str) -> Path:
-    """The environment's Python; makes the environment first if it is missing (with uv a few seconds, with pip a minute).
+    """The environment's Python; makes the environment first if it is missing (uv: a few seconds, pip: a minute).
 
     ``progress`` is told before long work. Raises ``LocalError`` when the environment cannot be made.
     """

@@ -1,4 +1,4 @@
-"""The loopback port of the embedded AWS: taken by the supervisor and handed to the server, so that nobody can slip between."""
+"""The loopback port of the embedded AWS: taken by the supervisor, handed to the server, so nobody slips between."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def listen(port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise LocalError(
-                f"port {port} is in use by {_holder(port) or 'another process'}: stop it, or choose another port with --port"
+                f"port {port} is in use by {_holder(port) or 'another process'}: "
+                "stop it, or choose another port with --port"
             ) from error
         raise LocalError(f"port {port} cannot be opened: {error.strerror}") from error
     return listener

@@ -1,7 +1,7 @@
 """Starts, finds and stops the one embedded AWS of a state folder.
 
-Whoever runs is known by a lock that the server holds for life, so a process id is never trusted on its own: the kernel releases
-the lock however the server dies, and a stranger that got the same id later is never signalled.
+Whoever runs is known by a lock that the server holds for life, so a process id is never trusted on its own: the kernel
+releases the lock however the server dies, and a stranger that got the same id later is never signalled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Status:
     stacks: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Name to ``{"status": …, "pids": […]}``: the processes that answer, which are the ones to kill in a test of faults."""
+    """Name to ``{"status": …, "pids": […]}``: the processes that answer, to kill in a test of faults."""
 
 
 class EmbeddedAws:
@@ -86,7 +86,8 @@ class EmbeddedAws:
     def up(self, *, progress: Callable[[str], object] = str) -> None:
         """Start it with the state saved last and wait until it answers; joins one that runs already.
 
-        ``progress`` is told before long work. Raises ``LocalError``: the port is taken, its environment cannot be made, or it ends.
+        ``progress`` is told before long work. Raises ``LocalError``: the port is taken, the environment cannot be
+        made, or the server ends.
         """
         with locked(self._folder / "up.lock"):
             if not self._running():
@@ -137,7 +138,7 @@ class EmbeddedAws:
         library = self._run / "lib"
         library.mkdir(parents=True)
         (self._run / "tmp").mkdir()
-        # A link to this package alone: the folder around it may be a site-packages full of libraries for another environment.
+        # A link to this package alone: around it may be a site-packages full of another environment's libraries.
         (library / "neuron_cdk").symlink_to(Path(__file__).resolve().parents[1])
         if self.logs_path.exists():
             self.logs_path.replace(self.logs_path.with_suffix(".previous.log"))

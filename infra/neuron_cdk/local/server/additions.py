@@ -1,6 +1,7 @@
 """Everything that is added to ministack, put in place before the first request.
 
-Each module takes the names it needs through ``patching``, so a ministack without one of them stops the start with one sentence.
+Each module takes the names it needs through ``patching``, so a ministack without one of them ends the start with one
+sentence.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ def install() -> None:
     try:
         patching.check_version()
         _install()
-    except (patching.Mismatch, ImportError) as error:
+    except (patching.MismatchError, ImportError) as error:
         sys.exit(f"the embedded AWS cannot be put together: {error}")
 
 

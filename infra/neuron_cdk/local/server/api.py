@@ -1,7 +1,8 @@
-"""AWS's JSON protocol: requests checked against botocore's own service models, answers and errors as AWS words them.
+"""AWS's JSON protocol: requests checked against botocore's service models, answers and errors as AWS words them.
 
-The models say what a client may send: required members, types, lengths, ranges, patterns, enumerations. botocore's client checks
-the first few of those before it sends, the service checks all of them; here the service's part is done from the same model.
+The models say what a client may send: required members, types, lengths, ranges, patterns, enumerations. botocore's
+client checks the first few of those before it sends, the service all of them; here the service's part is done from
+the same model.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def handler(service: str, operations: Mapping[str, Operation]) -> Callable[..., 
     """A ministack service handler for ``operations``."""
 
     async def handle_request(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+        _method: str, _path: str, headers: dict[str, str], body: bytes, _query: dict[str, Any]
     ) -> Response:
         name = headers.get("x-amz-target", "").rpartition(".")[2]
         try:
@@ -73,10 +74,10 @@ def fail(error: ServiceError) -> Response:
 
 
 def check(operation: OperationModel, request: dict[str, Any]) -> None:
-    """Raise ``ValidationException``, worded as AWS words it, for everything in ``request`` that the model does not allow.
+    """Raise ``ValidationException``, worded as AWS does, for everything in ``request`` that the model does not allow.
 
-    A member the model does not have is refused too: on AWS the client, CloudFormation and Step Functions refuse it before
-    the service sees it.
+    A member the model does not have is refused too: on AWS the client, CloudFormation and Step Functions refuse it
+    before the service sees it.
     """
     if operation.input_shape is None:
         return

@@ -43,7 +43,8 @@ def _register(request: dict[str, Any]) -> dict[str, Any]:
                 "ValidationException", "MinCapacity and MaxCapacity are required to register a new scalable target"
             )
         present = {
-            "ScalableTargetARN": f"arn:aws:application-autoscaling:{get_region()}:{get_account_id()}:scalable-target/{uuid.uuid4().hex[:32]}",
+            "ScalableTargetARN": f"arn:aws:application-autoscaling:{get_region()}:{get_account_id()}:"
+            f"scalable-target/{uuid.uuid4().hex}",
             "CreationTime": now(),
         }
     changed = present | {name: value for name, value in request.items() if name != "Tags"}
@@ -59,7 +60,8 @@ def _target(request: dict[str, Any]) -> dict[str, Any]:
         namespace, resource, dimension = _key(request)
         raise ServiceError(
             "ObjectNotFoundException",
-            f"No scalable target found for service namespace: {namespace}, resource ID: {resource}, scalable dimension: {dimension}",
+            f"No scalable target found for service namespace: {namespace}, resource ID: {resource}, "
+            f"scalable dimension: {dimension}",
         )
     return found
 

@@ -1,9 +1,9 @@
 """Step Functions: SageMaker's processing jobs as an integration, and executions that end once.
 
-``createProcessingJob.sync`` waits as Step Functions does: it fails with ``States.TaskFailed`` and the job's description as the
-cause, and stops the job when the execution is stopped. Errors of the call itself have the names of the integration
-("Handling errors in Step Functions workflows"): ``SageMaker.ResourceLimitExceededException``, or
-``SageMaker.AmazonSageMakerException`` for those that the SDK gives no class.
+``createProcessingJob.sync`` waits as Step Functions does: it fails with ``States.TaskFailed`` and the job's
+description as the cause, and stops the job when the execution is stopped. Errors of the call itself are named after
+the SDK's classes: ``SageMaker.ResourceLimitExceededException``, or ``SageMaker.AmazonSageMakerException`` for those
+without one.
 """
 
 from __future__ import annotations

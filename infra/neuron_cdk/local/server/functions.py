@@ -20,7 +20,7 @@ _invoke = patching.original(_worker, "invoke")
 _SCRIPT = "_PYTHON_WORKER_SCRIPT"
 _raised: ContextVar[dict[str, Any]] = ContextVar("neuron_cdk_lambda_raised")
 
-# Between invocations a worker waits on a pipe from the server and ends with it; this ends one in the middle of a handler.
+# Between invocations a worker waits on a pipe from the server and ends with it; this ends one inside a handler too.
 _ORPHAN_WATCH = """
 def _end_with(server):
     import os, threading, time
@@ -41,7 +41,7 @@ _NAMED_ANSWER = (
 def install() -> None:
     script: str = patching.original(lambda_runtime, _SCRIPT)
     if script.count(_ANSWER) != 1 or "def run():\n" not in script:
-        raise patching.Mismatch("ministack's Lambda worker does not look as the additions expect")
+        raise patching.MismatchError("ministack's Lambda worker does not look as the additions expect")
     script = script.replace(_ANSWER, _NAMED_ANSWER)
     script = script.replace("def run():\n", f"{_ORPHAN_WATCH}def run():\n    _end_with({os.getpid()})\n", 1)
     patching.replace(lambda_runtime, _SCRIPT, script)

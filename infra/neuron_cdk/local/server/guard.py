@@ -1,9 +1,9 @@
 """Runs one command in a process group that dies with the embedded AWS.
 
-Started by ``processes.start`` as ``python -I -S guard.py LIFE REPORT COMMAND...``, as the leader of a new process group. LIFE is
-the reading end of a pipe that only the server can write to: when it closes, the server is gone, whatever killed it, and the whole
-group goes too. REPORT receives two lines: the command's process id, then its exit code. When the command ends its group ends with
-it, as the processes of a container do when its first one ends.
+Started by ``processes`` as ``python -I -S guard.py LIFE REPORT COMMAND...``, as the leader of a new process group.
+LIFE is the reading end of a pipe that only the server can write to: when it closes, the server is gone, whatever
+killed it, and the whole group goes too. REPORT receives two lines: the command's process id, then its exit code. When
+the command ends its group ends with it, as the processes of a container do when its first one ends.
 
 A pipe and not PR_SET_PDEATHSIG, which macOS lacks and which fires when the *thread* that started the child ends.
 """

@@ -1,5 +1,8 @@
-"""CloudFormation operations that a dying server cannot lose: the state is saved at the end of each, before anybody can see that
-end, and what was under way is taken up again at the next start."""
+"""CloudFormation operations that a dying server cannot lose.
+
+The state is saved at the end of each, before anybody can see that end, and what was under way is settled at the next
+start.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def _add_event_and_save(
     stack_id: str, stack_name: str, logical_id: str, kind: str, status: str, *rest: Any, **more: Any
 ) -> None:
     _add_event(stack_id, stack_name, logical_id, kind, status, *rest, **more)
-    # The stack's own last event, on the event loop, with its status set: no request is answered before the state is on disk.
+    # The stack's own last event, on the event loop, its status set: no request is answered before the state is on disk.
     if logical_id == stack_name and kind == "AWS::CloudFormation::Stack" and not status.endswith("_IN_PROGRESS"):
         state.save()
 
@@ -47,7 +50,7 @@ def _deploy_noted(
     tags: list[Any],
     **more: Any,
 ) -> Coroutine[Any, Any, None]:
-    """Leave on the stack's record what taking the operation back would need; ministack has it in local variables only."""
+    """Leave on the stack's record what taking the operation back needs; ministack has it in local variables only."""
     _stacks[stack_name]["_under_way"] = {
         "is_update": more.get("is_update", False),
         "previous_stack": more.get("previous_stack"),

@@ -20,7 +20,7 @@ def install() -> None:
 
 
 def _public_parameter(name: str) -> dict[str, Any] | None:
-    """An image id made of the parameter's name and region, the same in every run, for every name of the documented form."""
+    """For every name of the documented form an image id made of name and region, the same in every run."""
     if not _NEURON_AMI.fullmatch(name or ""):
         parameter: dict[str, Any] | None = _known(name)
         return parameter

@@ -1,4 +1,4 @@
-"""How the additions take hold of ministack: exactly the version they were written for, and every name checked at start."""
+"""How the additions take hold of ministack: the version they were written for, and every name checked at start."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Any
 MINISTACK = "1.5.33"
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """This ministack is not the one the additions were written for."""
 
 
 def check_version() -> None:
     if version("ministack") != MINISTACK:
-        raise Mismatch(f"ministack {version('ministack')} is installed and the additions are written for {MINISTACK}")
+        raise MismatchError(
+            f"ministack {version('ministack')} is installed and the additions are written for {MINISTACK}"
+        )
 
 
 def original(module: ModuleType, name: str) -> Any:
-    """The attribute ``name`` of ``module``, for use or for wrapping. Raises ``Mismatch`` when it is not there."""
+    """The attribute ``name`` of ``module``, for use or for wrapping. Raises ``MismatchError`` when it is not there."""
     try:
         return getattr(module, name)
     except AttributeError:
-        raise Mismatch(f"ministack's {module.__name__} has no {name}, which the additions need") from None
+        raise MismatchError(f"ministack's {module.__name__} has no {name}, which the additions need") from None
 
 
 def replace(module: ModuleType, name: str, replacement: object) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -70,10 +71,9 @@ class Process:
             self.kill()
 
     def kill(self) -> None:
-        try:
+        """End the whole group at once."""
+        with suppress(ProcessLookupError):  # it has just ended
             os.killpg(self._guard.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has just ended
 
 
 def stop_all() -> None:

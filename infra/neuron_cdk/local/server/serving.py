@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +56,16 @@ def _surround(folder: Path, port: int) -> None:
         LOG_LEVEL="INFO",
         AWS_ENDPOINT_URL=url,
         AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",
+        AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the embedded AWS checks none
         AWS_EC2_METADATA_DISABLED="true",
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     )
 
 
-async def _serve(listen: int, recover: Callable[[], Awaitable[None]]) -> None:
-    from hypercorn.asyncio import serve as hypercorn
-    from hypercorn.config import Config
+async def _serve(listen: int, recover: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    from hypercorn.asyncio import serve as hypercorn  # type: ignore[import-not-found,unused-ignore]
+    from hypercorn.config import Config  # type: ignore[import-not-found,unused-ignore]
     from ministack import app as ministack
 
     from . import status
@@ -89,10 +89,10 @@ async def _serve(listen: int, recover: Callable[[], Awaitable[None]]) -> None:
     async def stop() -> None:
         await stopping.wait()
 
-    await hypercorn(app, config, shutdown_trigger=stop)  # type: ignore[arg-type]
+    await hypercorn(app, config, shutdown_trigger=stop)
 
 
-def _then(send: Send, recover: Callable[[], Awaitable[None]]) -> Send:
+def _then(send: Send, recover: Callable[[], Coroutine[Any, Any, None]]) -> Send:
     """``send``, which also starts ``recover`` once the server answers requests (recovery makes some)."""
 
     async def announce(message: Message) -> None:

@@ -1,8 +1,8 @@
 """The saved state: one file that is replaced whole, and the large contents it refers to by their hash.
 
-A reader finds the old file or the new one, never parts of both, at whatever moment the server dies. Contents are written before the
-file that needs them and removed after it no longer does. A file that does not match its own checksum (a power failure), or that
-another version wrote, is as good as none: the server starts clean.
+A reader finds the old file or the new one, never parts of both, at whatever moment the server dies. Contents are
+written before the file that needs them and removed after it no longer does. A file that does not match its own
+checksum (a power failure), or that another version wrote, is as good as none: the server starts clean.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def configure(folder: Path) -> None:
     """Keep the state in ``folder``."""
     global _folder
     _folder = folder
-    # ministack writes a function's code to files of its own while its state is read, and removes others; here it stays in the state.
-    patching.replace(lambda_svc, "_externalize_code_zip", lambda function, referenced: None)
-    patching.replace(lambda_svc, "_prune_orphan_code_blobs", lambda referenced: None)
+    # While its state is read, ministack moves functions' code to files of its own; here it stays in the state.
+    patching.replace(lambda_svc, "_externalize_code_zip", lambda *_: None)
+    patching.replace(lambda_svc, "_prune_orphan_code_blobs", lambda *_: None)
 
 
 def save() -> None:

@@ -1,4 +1,4 @@
-"""The server's own paths: ``GET /_neuron_cdk/status`` tells what runs, ``PUT /_neuron_cdk/limits`` makes capacity run short."""
+"""The server's own paths: ``GET /_neuron_cdk/status`` says what runs, ``PUT /_neuron_cdk/limits`` limits capacity."""
 
 from __future__ import annotations
 

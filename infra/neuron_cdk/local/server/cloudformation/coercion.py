@@ -1,4 +1,4 @@
-"""Template values as the API takes them: CloudFormation turns "4" into 4 and "true" into true where the service wants those."""
+"""Template values as the API takes them: "4" and "true" become 4 and true where the service wants those."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from .. import api
 
 
 def coerce(service: str, operation: str, properties: dict[str, Any]) -> dict[str, Any]:
-    """``properties`` with every scalar in the type of the operation's input model; what does not convert stays for validation."""
+    """``properties`` with every scalar in the type that the operation's input model has.
+
+    What cannot be converted stays as it is, for the validation that follows.
+    """
     shape = api.model(service).operation_model(operation).input_shape
     changed: dict[str, Any] = _coerce(properties, shape)
     return changed

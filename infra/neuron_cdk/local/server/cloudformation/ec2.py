@@ -1,10 +1,9 @@
-"""EC2 types: addresses, NAT gateways, placement groups, flow logs, single security group rules; and subnets by zone id."""
+"""EC2 types: addresses, NAT gateways, placement groups, flow logs, security group rules; and subnets by zone id."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 from xml.etree import ElementTree
 
 from ministack.core.responses import get_region
@@ -12,116 +11,124 @@ from ministack.services import ec2
 from ministack.services.cloudformation import provisioners
 
 from .. import patching
-from .types import Created, NotStabilized, Properties, ResourceType
+from .types import Created, NotStabilizedError, Properties, Resource, ResourceType
 
 _actions = patching.original(ec2, "_ACTION_MAP")
 _zone_prefix = patching.original(ec2, "_az_id_prefix")
-_physical_name = patching.original(provisioners, "_physical_name")
+_addresses = patching.original(ec2, "_addresses")
 _groups = patching.original(ec2, "_security_groups")
-_permissions = patching.original(provisioners, "_ec2_sg_permissions")
+_placement_groups = patching.original(ec2, "_placement_groups")
 _rule_id = patching.original(ec2, "_sg_rule_id")
 _same_rule = patching.original(ec2, "_rules_match")
+_physical_name = patching.original(provisioners, "_physical_name")
+_permissions = patching.original(provisioners, "_ec2_sg_permissions")
 _apply_tags = patching.original(provisioners, "_ec2_apply_tags")
-_placement_groups = patching.original(ec2, "_placement_groups")
 
 
 def subnet_zone(properties: Properties) -> str:
     """The zone a subnet goes to. Zone ids are counted here: az1 is the zone with letter a."""
-    zone_id = properties.get("AvailabilityZoneId")
     if properties.get("AvailabilityZone"):
         return str(properties["AvailabilityZone"])
+    zone_id = properties.get("AvailabilityZoneId")
     if not zone_id:
         return f"{get_region()}a"
     matched = re.fullmatch(rf"{_zone_prefix(get_region())}-az([1-9])", zone_id)
     if not matched:
-        raise NotStabilized(f"Value ({zone_id}) for parameter availabilityZoneId is invalid in {get_region()}")
+        raise NotStabilizedError(f"Value ({zone_id}) for parameter availabilityZoneId is invalid in {get_region()}")
     return f"{get_region()}{chr(ord('a') + int(matched[1]) - 1)}"
 
 
 def _call(action: str, **parameters: str) -> Callable[[str], str]:
     """Run an EC2 action in process; the result finds an element of the answer by name."""
     status, _, body = _actions[action]({name: [value] for name, value in parameters.items()})
-    # ministack's own answer, not a stranger's document.
-    answer = ElementTree.fromstring(body)  # noqa: S314
+    answer = ElementTree.fromstring(body)  # noqa: S314 - made by ministack in this process
 
     def element(name: str) -> str:
         found = next((item for item in answer.iter() if item.tag.rpartition("}")[2] == name), None)
         return (found.text or "") if found is not None else ""
 
     if status >= 400:
-        raise NotStabilized(element("Message"))
+        raise NotStabilizedError(element("Message"))
     return element
 
 
-def _ignoring_absence(action: str, name: str, *, unless: str) -> Callable[[str, Properties], None]:
-    def delete(physical_id: str, properties: Properties) -> None:
-        try:
-            _call(action, **{name: physical_id})
-        except NotStabilized as error:
-            if unless not in str(error):
-                raise
+def _retag(attribute: str) -> Callable[[Resource], Created]:
+    """The update of a type of which only the tags change in place, and whose id is its ``attribute``."""
 
-    return delete
-
-
-def _retag(attributes: Callable[[str], dict[str, Any]]) -> Callable[[str, Properties, Properties, str], Created]:
-    """An update of a type whose only changeable property is its tags."""
-
-    def update(physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-        _apply_tags(physical_id, new, old)
-        return physical_id, attributes(physical_id)
+    def update(resource: Resource) -> Created:
+        _apply_tags(resource.physical_id, resource.properties, resource.previous)
+        return resource.physical_id, {attribute: resource.physical_id}
 
     return update
 
 
-def _create_address(logical_id: str, properties: Properties, stack: str) -> Created:
+def _create_address(resource: Resource) -> Created:
     made = _call("AllocateAddress", Domain="vpc")
-    _apply_tags(made("allocationId"), properties)
+    _apply_tags(made("allocationId"), resource.properties)
     return made("publicIp"), {"AllocationId": made("allocationId"), "PublicIp": made("publicIp")}
 
 
-def _address(public_ip: str) -> str | None:
-    addresses = patching.original(ec2, "_addresses")
-    return next((key for key, address in addresses.items() if address["PublicIp"] == public_ip), None)
+def _update_address(resource: Resource) -> Created:
+    allocation = _allocation(resource)
+    _apply_tags(allocation, resource.properties, resource.previous)
+    return resource.physical_id, {"AllocationId": allocation, "PublicIp": resource.physical_id}
 
 
-def _delete_address(physical_id: str, properties: Properties) -> None:
-    allocation = _address(physical_id)
+def _delete_address(resource: Resource) -> None:
+    allocation = _allocation(resource)
     if allocation:
         _call("ReleaseAddress", AllocationId=allocation)
 
 
-def _update_address(physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-    allocation = _address(physical_id) or ""
-    _apply_tags(allocation, new, old)
-    return physical_id, {"AllocationId": allocation, "PublicIp": physical_id}
+def _allocation(resource: Resource) -> str | None:
+    return next((key for key, address in _addresses.items() if address["PublicIp"] == resource.physical_id), None)
 
 
-def _create_nat_gateway(logical_id: str, properties: Properties, stack: str) -> Created:
+def _create_nat_gateway(resource: Resource) -> Created:
     made = _call(
         "CreateNatGateway",
-        SubnetId=properties["SubnetId"],
-        AllocationId=properties.get("AllocationId", ""),
-        ConnectivityType=properties.get("ConnectivityType", "public"),
+        SubnetId=resource.properties["SubnetId"],
+        AllocationId=resource.properties.get("AllocationId", ""),
+        ConnectivityType=resource.properties.get("ConnectivityType", "public"),
     )
-    _apply_tags(made("natGatewayId"), properties)
+    _apply_tags(made("natGatewayId"), resource.properties)
     return made("natGatewayId"), {"NatGatewayId": made("natGatewayId")}
 
 
-def _create_placement_group(logical_id: str, properties: Properties, stack: str) -> Created:
-    name = _physical_name(stack, logical_id, max_len=255)
-    count = {"PartitionCount": str(properties["PartitionCount"])} if properties.get("PartitionCount") else {}
-    _call("CreatePlacementGroup", GroupName=name, Strategy=properties.get("Strategy", "cluster"), **count)
-    _apply_tags(_placement_groups[name]["GroupId"], properties)
+def _delete_nat_gateway(resource: Resource) -> None:
+    try:
+        _call("DeleteNatGateway", NatGatewayId=resource.physical_id)
+    except NotStabilizedError as error:
+        if "not found" not in str(error):
+            raise
+
+
+def _create_placement_group(resource: Resource) -> Created:
+    name = _physical_name(resource.stack, resource.logical_id, max_len=255)
+    count = resource.properties.get("PartitionCount")
+    _call(
+        "CreatePlacementGroup",
+        GroupName=name,
+        Strategy=resource.properties.get("Strategy", "cluster"),
+        **({"PartitionCount": str(count)} if count else {}),
+    )
+    _apply_tags(_placement_groups[name]["GroupId"], resource.properties)
     return name, {"GroupName": name}
 
 
-def _update_placement_group(physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-    _apply_tags(_placement_groups[physical_id]["GroupId"], new, old)
-    return physical_id, {"GroupName": physical_id}
+def _update_placement_group(resource: Resource) -> Created:
+    group = _placement_groups[resource.physical_id]
+    _apply_tags(group["GroupId"], resource.properties, resource.previous)
+    return resource.physical_id, {"GroupName": resource.physical_id}
 
 
-def _create_flow_log(logical_id: str, properties: Properties, stack: str) -> Created:
+def _delete_placement_group(resource: Resource) -> None:
+    if resource.physical_id in _placement_groups:
+        _call("DeletePlacementGroup", GroupName=resource.physical_id)
+
+
+def _create_flow_log(resource: Resource) -> Created:
+    properties = resource.properties
     made = _call(
         "CreateFlowLogs",
         **{"ResourceId.1": properties["ResourceId"]},
@@ -131,51 +138,49 @@ def _create_flow_log(logical_id: str, properties: Properties, stack: str) -> Cre
         LogDestination=properties.get("LogDestination", ""),
         LogGroupName=properties.get("LogGroupName", ""),
     )
-    identifier = made("item")
-    _apply_tags(identifier, properties)
-    return identifier, {"Id": identifier}
+    _apply_tags(made("item"), properties)
+    return made("item"), {"Id": made("item")}
 
 
-def _delete_flow_log(physical_id: str, properties: Properties) -> None:
-    _call("DeleteFlowLogs", **{"FlowLogId.1": physical_id})
+def _delete_flow_log(resource: Resource) -> None:
+    _call("DeleteFlowLogs", **{"FlowLogId.1": resource.physical_id})
 
 
 def _rule(side: str) -> ResourceType:
     """``AWS::EC2::SecurityGroup{Ingress,Egress}``: one rule of a group that is declared elsewhere."""
-    egress = side == "IpPermissionsEgress"
 
-    def create(logical_id: str, properties: Properties, stack: str) -> Created:
-        group = _groups.get(properties["GroupId"])
+    def create(resource: Resource) -> Created:
+        identifier = resource.properties["GroupId"]
+        group = _groups.get(identifier)
         if group is None:
-            raise NotStabilized(f"The security group '{properties['GroupId']}' does not exist")
-        (permission,) = _permissions([properties])
+            raise NotStabilizedError(f"The security group '{identifier}' does not exist")
+        (permission,) = _permissions([resource.properties])
         if any(_same_rule(permission, present) for present in group[side]):
-            raise NotStabilized("the specified rule already exists in the security group")
+            raise NotStabilizedError("the specified rule already exists in the security group")
         group[side].append(permission)
-        identifier: str = _rule_id(properties["GroupId"], egress, permission)
-        return identifier, {"Id": identifier}
+        rule = str(_rule_id(identifier, side == "IpPermissionsEgress", permission))
+        return rule, {"Id": rule}
 
-    def delete(physical_id: str, properties: Properties) -> None:
+    def remove(properties: Properties) -> None:
         group = _groups.get(properties["GroupId"])
         if group is not None:
             (permission,) = _permissions([properties])
             group[side] = [present for present in group[side] if not _same_rule(permission, present)]
 
-    def update(physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-        """Only the description can change in place."""
-        delete(physical_id, old)
-        return create("", new, stack)
+    def update(resource: Resource) -> Created:
+        """Only the description changes in place."""
+        remove(resource.previous)
+        return create(resource)
 
-    ends = ("CidrIp", "CidrIpv6", "FromPort", "ToPort", "IpProtocol", "GroupId", "GroupName")
-    peers = tuple(
-        f"{kind}{peer}"
-        for kind in ("Source", "Destination")
-        for peer in ("SecurityGroupId", "SecurityGroupName", "PrefixListId")
+    what = ("CidrIp", "CidrIpv6", "FromPort", "ToPort", "IpProtocol", "GroupId", "GroupName")
+    who = ("SecurityGroupId", "SecurityGroupName", "PrefixListId")
+    peers = tuple(f"{end}{peer}" for end in ("Source", "Destination") for peer in who)
+    return ResourceType(
+        create=create, delete=lambda resource: remove(resource.properties), update=update, replaced_by=what + peers
     )
-    return ResourceType(create=create, delete=delete, update=update, replaced_by=ends + peers)
 
 
-TYPES = {
+TYPES: dict[str, ResourceType] = {
     "AWS::EC2::EIP": ResourceType(
         create=_create_address,
         delete=_delete_address,
@@ -185,14 +190,14 @@ TYPES = {
     ),
     "AWS::EC2::NatGateway": ResourceType(
         create=_create_nat_gateway,
-        delete=_ignoring_absence("DeleteNatGateway", "NatGatewayId", unless="not found"),
-        update=_retag(lambda identifier: {"NatGatewayId": identifier}),
+        delete=_delete_nat_gateway,
+        update=_retag("NatGatewayId"),
         replaced_by=("SubnetId", "AllocationId", "ConnectivityType", "PrivateIpAddress", "VpcId"),
         tagged=True,
     ),
     "AWS::EC2::PlacementGroup": ResourceType(
         create=_create_placement_group,
-        delete=_ignoring_absence("DeletePlacementGroup", "GroupName", unless="unknown"),
+        delete=_delete_placement_group,
         update=_update_placement_group,
         replaced_by=("Strategy", "PartitionCount", "SpreadLevel"),
         tagged=True,
@@ -200,7 +205,7 @@ TYPES = {
     "AWS::EC2::FlowLog": ResourceType(
         create=_create_flow_log,
         delete=_delete_flow_log,
-        update=_retag(lambda identifier: {"Id": identifier}),
+        update=_retag("Id"),
         replaced_by=(
             "ResourceId",
             "ResourceType",
@@ -215,7 +220,7 @@ TYPES = {
             "DestinationOptions",
         ),
         tagged=True,
-    ),  # fmt: skip
+    ),
     "AWS::EC2::SecurityGroupIngress": _rule("IpPermissions"),
     "AWS::EC2::SecurityGroupEgress": _rule("IpPermissionsEgress"),
 }

@@ -12,78 +12,80 @@ from .. import patching
 from ..api import ServiceError
 from ..sagemaker import service
 from .coercion import coerce
-from .types import Created, NotStabilized, Properties, ResourceType
+from .types import Created, NotStabilizedError, Properties, Resource, ResourceType
 
 _physical_name = patching.original(provisioners, "_physical_name")
 _NAME_LENGTH = 63
 _FOR_UPDATES = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties", "RetainDeploymentConfig")
 
 
-def _create(member: str) -> Callable[[str, Properties, str], Created]:
-    def create(logical_id: str, properties: Properties, stack: str) -> Created:
-        name = properties.get(f"{member}Name") or _physical_name(stack, logical_id, max_len=_NAME_LENGTH)
-        declared = {key: value for key, value in properties.items() if key not in _FOR_UPDATES}
-        request = coerce("sagemaker", f"Create{member}", declared | {f"{member}Name": name})
-        arn = _call(f"Create{member}", request)[f"{member}Arn"]
-        return arn, {f"{member}Name": name, "Id": arn}
+def _create(member: str) -> Callable[[Resource], Created]:
+    def create(resource: Resource) -> Created:
+        declared = {key: value for key, value in resource.properties.items() if key not in _FOR_UPDATES}
+        name = declared.get(f"{member}Name") or _physical_name(
+            resource.stack, resource.logical_id, max_len=_NAME_LENGTH
+        )
+        answer = _call(f"Create{member}", declared | {f"{member}Name": name})
+        return _created(member, answer[f"{member}Arn"])
 
     return create
 
 
-def _delete(member: str) -> Callable[[str, Properties], None]:
-    def delete(physical_id: str, properties: Properties) -> None:
+def _delete(member: str) -> Callable[[Resource], None]:
+    def delete(resource: Resource) -> None:
         try:
-            service.call(f"Delete{member}", {f"{member}Name": _name(physical_id)})
+            service.call(f"Delete{member}", {f"{member}Name": _name(resource.physical_id)})
         except ServiceError as error:
             if "Could not find" not in error.message:
-                raise NotStabilized(error.message) from error
+                raise NotStabilizedError(error.message) from error
 
     return delete
 
 
-def _retag(member: str) -> Callable[[str, Properties, Properties, str], Created]:
-    def update(physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-        _call("AddTags", {"ResourceArn": physical_id, "Tags": new.get("Tags", [])})
-        return physical_id, {f"{member}Name": _name(physical_id), "Id": physical_id}
+def _retag(member: str) -> Callable[[Resource], Created]:
+    """Models and configurations are replaced for anything but their tags."""
+
+    def update(resource: Resource) -> Created:
+        _set_tags(resource)
+        return _created(member, resource.physical_id)
 
     return update
 
 
-def _create_endpoint(logical_id: str, properties: Properties, stack: str) -> Created:
-    physical_id, attributes = _create("Endpoint")(logical_id, properties, stack)
-    described = _settled(physical_id)
+def _create_endpoint(resource: Resource) -> Created:
+    arn, attributes = _create("Endpoint")(resource)
+    described = _settled(arn)
     if described["EndpointStatus"] != "InService":
-        # CloudFormation deletes what it could not bring up before it tells of the failure.
-        _delete_endpoint(physical_id, properties)
-        raise NotStabilized(
+        # CloudFormation removes what it could not bring up; ministack has no record of it yet.
+        _delete_endpoint(Resource(resource.properties, physical_id=arn))
+        raise NotStabilizedError(
             f"Resource of type 'AWS::SageMaker::Endpoint' did not stabilize: {described.get('FailureReason')}"
         )
-    return physical_id, attributes
+    return arn, attributes
 
 
-def _update_endpoint(physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-    request = coerce("sagemaker", "UpdateEndpoint", new | {"EndpointName": _name(physical_id)})
-    tags = request.pop("Tags", [])
-    if new["EndpointConfigName"] != old["EndpointConfigName"]:
-        _call("UpdateEndpoint", request)
-        described = _settled(physical_id)
-        if described["EndpointConfigName"] != new["EndpointConfigName"]:
-            raise NotStabilized(f"the endpoint is back on its previous configuration: {described.get('FailureReason')}")
-    if tags:
-        _call("AddTags", {"ResourceArn": physical_id, "Tags": tags})
-    return physical_id, {"EndpointName": _name(physical_id), "Id": physical_id}
+def _update_endpoint(resource: Resource) -> Created:
+    declared = {key: value for key, value in resource.properties.items() if key != "Tags"}
+    if declared["EndpointConfigName"] != resource.previous["EndpointConfigName"]:
+        _call("UpdateEndpoint", declared | {"EndpointName": _name(resource.physical_id)})
+        described = _settled(resource.physical_id)
+        if described["EndpointConfigName"] != declared["EndpointConfigName"]:
+            raise NotStabilizedError(f"the endpoint keeps its previous configuration: {described.get('FailureReason')}")
+    _set_tags(resource)
+    return _created("Endpoint", resource.physical_id)
 
 
-def _delete_endpoint(physical_id: str, properties: Properties) -> None:
-    _delete("Endpoint")(physical_id, properties)
-    _settled(physical_id)
+def _delete_endpoint(resource: Resource) -> None:
+    _settled(resource.physical_id)  # SageMaker refuses while an update is under way
+    _delete("Endpoint")(resource)
+    _settled(resource.physical_id)
 
 
-def _settled(physical_id: str) -> dict[str, Any]:
+def _settled(arn: str) -> dict[str, Any]:
     """The endpoint's description once nothing is under way; ``EndpointStatus`` Deleted when it is gone."""
     while True:
         try:
-            described = service.call("DescribeEndpoint", {"EndpointName": _name(physical_id)})
+            described = service.call("DescribeEndpoint", {"EndpointName": _name(arn)})
         except ServiceError:
             return {"EndpointStatus": "Deleted"}
         if described["EndpointStatus"] in ("InService", "Failed"):
@@ -91,25 +93,41 @@ def _settled(physical_id: str) -> dict[str, Any]:
         time.sleep(0.05)
 
 
-def _call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+def _set_tags(resource: Resource) -> None:
+    if resource.properties.get("Tags"):
+        _call("AddTags", {"ResourceArn": resource.physical_id, "Tags": resource.properties["Tags"]})
+
+
+def _call(operation: str, request: Properties) -> dict[str, Any]:
     try:
-        return service.call(operation, request)
+        return service.call(operation, coerce("sagemaker", operation, request))
     except ServiceError as error:
-        raise NotStabilized(
-            f"{error.message} (Service: SageMaker, Status Code: {error.status}, Error Code: {error.code})"
-        ) from error
+        detail = f"(Service: SageMaker, Status Code: {error.status}, Error Code: {error.code})"
+        raise NotStabilizedError(f"{error.message} {detail}") from error
+
+
+def _created(member: str, arn: str) -> Created:
+    return arn, {f"{member}Name": _name(arn), "Id": arn}
 
 
 def _name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-TYPES = {
+TYPES: dict[str, ResourceType] = {
     "AWS::SageMaker::Model": ResourceType(
         create=_create("Model"),
         delete=_delete("Model"),
         update=_retag("Model"),
-        replaced_by=("ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation", "InferenceExecutionConfig"),
+        replaced_by=(
+            "ModelName",
+            "PrimaryContainer",
+            "Containers",
+            "ExecutionRoleArn",
+            "VpcConfig",
+            "EnableNetworkIsolation",
+            "InferenceExecutionConfig",
+        ),
         tagged=True,
     ),
     "AWS::SageMaker::EndpointConfig": ResourceType(
@@ -117,8 +135,16 @@ TYPES = {
         delete=_delete("EndpointConfig"),
         update=_retag("EndpointConfig"),
         replaced_by=(
-            "EndpointConfigName", "ProductionVariants", "ShadowProductionVariants", "DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig",
-            "ExplainerConfig", "ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation",
+            "EndpointConfigName",
+            "ProductionVariants",
+            "ShadowProductionVariants",
+            "DataCaptureConfig",
+            "KmsKeyId",
+            "AsyncInferenceConfig",
+            "ExplainerConfig",
+            "ExecutionRoleArn",
+            "VpcConfig",
+            "EnableNetworkIsolation",
         ),
         tagged=True,
     ),
@@ -130,4 +156,4 @@ TYPES = {
         tagged=True,
         slow=True,
     ),
-}  # fmt: skip
+}

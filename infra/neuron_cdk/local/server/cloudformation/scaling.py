@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import application_autoscaling
 from ..api import ServiceError
 from .coercion import coerce
-from .types import Created, Properties, ResourceType
+from .types import Created, Properties, Resource, ResourceType
 
 _IDENTITY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+_SERVICE = "application-autoscaling"
 
 
-def _call(operation: str, properties: dict[str, Any]) -> dict[str, Any]:
-    request = coerce(
-        "application-autoscaling", operation, {key: value for key, value in properties.items() if key != "Tags"}
-    )
-    return application_autoscaling.call(operation, request)
-
-
-def _register(properties: Properties) -> Created:
-    arn = _call(
-        "RegisterScalableTarget", {key: value for key, value in properties.items() if key != "ScheduledActions"}
+def _register(resource: Resource) -> Created:
+    properties = resource.properties
+    declared = {key: value for key, value in properties.items() if key not in ("Tags", "ScheduledActions")}
+    answer = application_autoscaling.call(
+        "RegisterScalableTarget", coerce(_SERVICE, "RegisterScalableTarget", declared)
     )
     identifier = "|".join(properties[key] for key in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
-    return identifier, {"Id": identifier, "ScalableTargetARN": arn["ScalableTargetARN"]}
+    return identifier, {"Id": identifier, "ScalableTargetARN": answer["ScalableTargetARN"]}
 
 
-def _deregister(physical_id: str, properties: Properties) -> None:
-    resource, dimension, namespace = physical_id.split("|")
-    _gone_already_is_fine(
-        "DeregisterScalableTarget",
-        {"ResourceId": resource, "ScalableDimension": dimension, "ServiceNamespace": namespace},
-    )
+def _deregister(resource: Resource) -> None:
+    _unless_gone("DeregisterScalableTarget", {key: resource.properties[key] for key in _IDENTITY})
 
 
-def _put(properties: Properties) -> Created:
-    arn = _call("PutScalingPolicy", _with_target(properties))["PolicyARN"]
+def _put(resource: Resource) -> Created:
+    request = coerce(_SERVICE, "PutScalingPolicy", _with_target(resource.properties))
+    arn = application_autoscaling.call("PutScalingPolicy", request)["PolicyARN"]
     return arn, {"Arn": arn}
 
 
-def _remove(physical_id: str, properties: Properties) -> None:
-    whole = _with_target(properties)
-    _gone_already_is_fine("DeleteScalingPolicy", {key: whole[key] for key in (*_IDENTITY, "PolicyName")})
+def _remove(resource: Resource) -> None:
+    whole = _with_target(resource.properties)
+    _unless_gone("DeleteScalingPolicy", {key: whole[key] for key in (*_IDENTITY, "PolicyName")})
 
 
 def _with_target(properties: Properties) -> Properties:
@@ -54,25 +45,19 @@ def _with_target(properties: Properties) -> Properties:
     return rest | {"ResourceId": resource, "ScalableDimension": dimension, "ServiceNamespace": namespace}
 
 
-def _gone_already_is_fine(operation: str, request: dict[str, Any]) -> None:
+def _unless_gone(operation: str, request: Properties) -> None:
     try:
-        _call(operation, request)
+        application_autoscaling.call(operation, request)
     except ServiceError as error:
         if error.code != "ObjectNotFoundException":
             raise
 
 
-TYPES = {
+TYPES: dict[str, ResourceType] = {
     "AWS::ApplicationAutoScaling::ScalableTarget": ResourceType(
-        create=lambda logical_id, properties, stack: _register(properties),
-        delete=_deregister,
-        update=lambda physical_id, old, new, stack: _register(new),
-        replaced_by=_IDENTITY,
+        create=_register, delete=_deregister, update=_register, replaced_by=_IDENTITY
     ),
     "AWS::ApplicationAutoScaling::ScalingPolicy": ResourceType(
-        create=lambda logical_id, properties, stack: _put(properties),
-        delete=_remove,
-        update=lambda physical_id, old, new, stack: _put(new),
-        replaced_by=(*_IDENTITY, "ScalingTargetId", "PolicyName"),
+        create=_put, delete=_remove, update=_put, replaced_by=(*_IDENTITY, "ScalingTargetId", "PolicyName")
     ),
 }

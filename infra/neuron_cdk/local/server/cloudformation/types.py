@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Properties = dict[str, Any]
@@ -11,29 +11,40 @@ Created = tuple[str, dict[str, Any]]
 """The physical id, which Ref gives, and the attributes, which Fn::GetAtt gives."""
 
 
-class NotStabilized(Exception):
+class NotStabilizedError(Exception):
     """Why a resource could not be brought to the state asked for, as the stack event words it."""
 
 
-def _refuse(physical_id: str, old: Properties, new: Properties, stack: str) -> Created:
-    raise NotStabilized(f"{physical_id} cannot be updated in place by the embedded AWS")
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of a stack, in one operation on it."""
+
+    properties: Properties
+    """As the template has them now; those it was created with in a delete."""
+    stack: str = ""
+    logical_id: str = ""
+    physical_id: str = ""
+    """Empty until it is created."""
+    previous: Properties = field(default_factory=dict)
+    """In an update, the properties before."""
+
+
+def _refuse(resource: Resource) -> Created:
+    raise NotStabilizedError(f"{resource.physical_id} cannot be updated in place by the embedded AWS")
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """How one type is created, updated in place and deleted.
+    """How one type is created, updated in place and deleted (deleting what is gone already is not an error).
 
-    ``replaced_by`` are the properties that make a new resource when they change ("Update requires: Replacement" in the template
-    reference); ministack then creates under a new name, and deletes the old one in its clean-up phase.
+    ``replaced_by`` are the properties that make a new resource when they change ("Update requires: Replacement" in the
+    template reference); ministack then creates under a new name, and deletes the old one in its clean-up phase.
     """
 
-    create: Callable[[str, Properties, str], Created]
-    """(logical id, properties, stack name)"""
-    delete: Callable[[str, Properties], None]
-    """(physical id, properties); deleting what is gone already is not an error."""
+    create: Callable[[Resource], Created]
+    delete: Callable[[Resource], None]
     replaced_by: tuple[str, ...]
-    update: Callable[[str, Properties, Properties, str], Created] = _refuse
-    """(physical id, old properties, new properties, stack name)"""
+    update: Callable[[Resource], Created] = _refuse
     tagged: bool = False
     slow: bool = False
     """Waits for something, so it runs in a thread of its own."""

@@ -16,7 +16,7 @@ _short: set[str] = set()
 
 
 def limit(wanted: dict[str, Any]) -> None:
-    """``{"quotas": {"ml.m5.large": 0}, "short": ["ml.m5.xlarge"]}``: what is refused from now on; empty lifts everything."""
+    """What is refused from now on: ``{"quotas": {"ml.m5.large": 0}, "short": ["ml.m5.xlarge"]}``; empty: nothing."""
     _quotas.clear()
     _quotas.update(wanted.get("quotas", {}))
     _short.clear()
@@ -28,8 +28,9 @@ def check_quota(instance_type: str, *, usage: str) -> None:
     if _quotas.get(instance_type) == 0:
         raise ServiceError(
             "ResourceLimitExceeded",
-            f"The account-level service limit '{instance_type} for {usage}' is 0 Instances, with current utilization of "
-            "0 Instances and a request delta of 1 Instances. Please use AWS Service Quotas to request an increase for this quota.",
+            f"The account-level service limit '{instance_type} for {usage}' is 0 Instances, with current utilization "
+            "of 0 Instances and a request delta of 1 Instances. Please use AWS Service Quotas to request an increase "
+            "for this quota.",
         )
 
 

@@ -1,7 +1,7 @@
-"""What stands for a container here: a process with the container's files below a folder of its own and a clean environment.
+"""What stands for a container here: a process with a container's files below a folder of its own, and clean variables.
 
-``/opt/ml`` in commands, arguments and variables becomes that folder. Nothing else of a container is imitated: the process sees this
-machine's files, and its network even where isolation is asked for.
+``/opt/ml`` in commands, arguments and variables becomes that folder. Nothing else of a container is imitated: the
+process sees this machine's files, and its network even where isolation is asked for.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def why_not(image: str) -> str | None:
     if repository == _RUNNABLE:
         return None
     return (
-        f"the embedded AWS cannot run the image {image}: it runs {_RUNNABLE} only (compile target cpu, engine onnxruntime); "
-        "images of the Neuron SDK need AWS"
+        f"the embedded AWS cannot run the image {image}: it runs {_RUNNABLE} only (compile target cpu, engine "
+        "onnxruntime); images of the Neuron SDK need AWS"
     )
 
 

@@ -1,4 +1,4 @@
-"""The processes behind one endpoint configuration: per variant its instances, each a serving container on a loopback port."""
+"""The processes behind an endpoint configuration: per variant its instances, each a container on a loopback port."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Fleet:
         self._turn = 0
 
     def start(self) -> None:
-        """Bring every instance to answer /ping. Raises ``DeploymentError``, with nothing left running, when one does not."""
+        """Bring every instance to answer /ping. Raises ``DeploymentError``, nothing left running, when one does not."""
         try:
             configuration = store.endpoint_configs.get(self.config)
             if configuration is None:
@@ -93,7 +93,7 @@ class Fleet:
         return [instance.process.pid for variant in self.variants for instance in variant.instances]
 
     def choose(self, name: str | None) -> tuple[Variant, Instance]:
-        """The variant ``name``, or one by weight, and its next instance. Raises ``KeyError`` when there is no such variant."""
+        """The variant ``name``, or one by weight, and its next instance. Raises ``KeyError`` for an unknown name."""
         if name:
             variant = next((variant for variant in self.variants if variant.name == name), None)
             if variant is None:
@@ -119,8 +119,8 @@ class Fleet:
         variant = Variant(name, declared.get("InitialVariantWeight", 1.0), container["Image"])
         self._download(container, self.folder / name / "model", name)
         try:
-            for number in range(declared["InitialInstanceCount"]):
-                variant.instances.append(self._instance(declared, model, container, number))
+            for _ in range(declared["InitialInstanceCount"]):
+                variant.instances.append(self._instance(declared, model, container))
             for instance in variant.instances:
                 self._await(instance, name, declared.get("ContainerStartupHealthCheckTimeoutInSeconds", _PING_SECONDS))
         except BaseException:
@@ -147,9 +147,7 @@ class Fleet:
             raise DeploymentError(f"Failed to download model data for production variant {variant}: {error}") from error
         arriving.rename(folder)
 
-    def _instance(
-        self, declared: dict[str, Any], model: dict[str, Any], container: dict[str, Any], number: int
-    ) -> Instance:
+    def _instance(self, declared: dict[str, Any], model: dict[str, Any], container: dict[str, Any]) -> Instance:
         root = self.folder / declared["VariantName"]
         port = _free_port()
         variables = {"SERVE_MODEL_DIR": f"{containers.ROOT}/model"} | container.get("Environment", {}) | {

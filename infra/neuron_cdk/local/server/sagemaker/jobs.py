@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def create(request: Record) -> dict[str, Any]:
     if name in store.jobs:
         raise ServiceError(
             "ResourceInUse",
-            "Job name must be unique within an AWS account and region, and a job with this name already exists",
+            "Job name must be unique within an AWS account and region, and a job with this name already exists "
+            f"({store.arn('processing-job', name)})",
         )
     if "ClusterConfig" not in request["ProcessingResources"]:
         raise ServiceError("ValidationException", "ProcessingResources must have a ClusterConfig")
@@ -100,26 +102,26 @@ def _find(name: str) -> Record:
     return record
 
 
-class _Failure(Exception):
-    """Why a job failed, as FailureReason words it."""
+class _JobError(Exception):
+    """Why a job fails, as FailureReason words it."""
 
 
 class _Run:
     """One job under way."""
 
     folder: Path  # where the folders of all jobs are made; set once by configure()
-    saved: Any  # called after every job
+    saved: Callable[[], None]  # called after every job
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._root = self.folder / record["ProcessingJobName"]
+        self._root: Path = self.folder / record["ProcessingJobName"]
         self._process: Process | None = None
         self._stopping = threading.Event()
 
     def go(self) -> None:
         try:
             outcome = self._work()
-        except (_Failure, transfer.TransferError) as failure:
+        except (_JobError, transfer.TransferError) as failure:
             outcome = {"ProcessingJobStatus": "Failed", "FailureReason": str(failure)[:_REASON]}
         except Exception as error:
             logger.exception("processing job %s", self._record["ProcessingJobName"])
@@ -140,10 +142,10 @@ class _Run:
         record = self._record
         cluster = record["ProcessingResources"]["ClusterConfig"]
         if not capacity.available(cluster["InstanceType"]):
-            raise _Failure(capacity.SHORT)
+            raise _JobError(capacity.SHORT)
         reason = containers.why_not(record["AppSpecification"]["ImageUri"])
         if reason:
-            raise _Failure(f"ClientError: {reason}")
+            raise _JobError(f"ClientError: {reason}")
         self._download()
         record["ProcessingStartTime"] = store.now()
         code, tail = self._run()
@@ -164,7 +166,7 @@ class _Run:
         for item in self._record.get("ProcessingInputs", []):
             source = item.get("S3Input")
             if source is None or "LocalPath" not in source:
-                raise _Failure(
+                raise _JobError(
                     f"ClientError: input {item['InputName']}: the embedded AWS takes S3Input with a LocalPath only"
                 )
             local = Path(containers.below(self._root, source["LocalPath"]))
@@ -172,14 +174,14 @@ class _Run:
             try:
                 transfer.download_prefix(source["S3Uri"], local)
             except transfer.TransferError as error:
-                raise _Failure(f"ClientError: Data download failed:{error}") from error
+                raise _JobError(f"ClientError: Data download failed:{error}") from error
 
-    def _run(self) -> tuple[int, Any]:
+    def _run(self) -> tuple[int, Sequence[str]]:
         record, root = self._record, self._root
         application = record["AppSpecification"]
         words = [*application.get("ContainerEntrypoint", []), *application.get("ContainerArguments", [])]
         if not words:
-            raise _Failure("ClientError: the image has no entrypoint of its own: give ContainerEntrypoint")
+            raise _JobError("ClientError: the image has no entrypoint of its own: give ContainerEntrypoint")
         configuration = root / "config"
         configuration.mkdir(parents=True, exist_ok=True)
         (configuration / "processingjobconfig.json").write_text(json.dumps(record))
@@ -220,6 +222,6 @@ class _Run:
         return [output["S3Output"] for output in declared if "LocalPath" in output.get("S3Output", {})]
 
 
-def configure(folder: Path, saved: Any) -> None:
+def configure(folder: Path, saved: Callable[[], None]) -> None:
     """Where jobs have their folders, and what to call after each."""
     _Run.folder, _Run.saved = folder, staticmethod(saved)

@@ -34,7 +34,8 @@ def create_endpoint_config(request: Record) -> dict[str, Any]:
         if not {"ModelName", "InstanceType", "InitialInstanceCount"} <= variant.keys():
             raise ServiceError(
                 "ValidationException",
-                f"variant {variant['VariantName']}: the embedded AWS serves variants with ModelName, InstanceType and InitialInstanceCount",
+                f"variant {variant['VariantName']}: the embedded AWS serves variants with ModelName, InstanceType and "
+                "InitialInstanceCount",
             )
         store.find(store.models, "model", variant["ModelName"])
     return _create(store.endpoint_configs, "endpoint-config", "EndpointConfig", request)

@@ -23,7 +23,7 @@ def _s3() -> Any:
 
 
 def download_prefix(uri: str, folder: Path) -> None:
-    """Every object below ``uri`` (an S3Prefix: one that is an object's full key is that object) into ``folder``."""
+    """Every object below ``uri`` into ``folder``; a prefix that is one object's whole key is that object."""
     bucket, prefix = _parts(uri)
     try:
         pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -31,7 +31,7 @@ def download_prefix(uri: str, folder: Path) -> None:
         if not keys:
             raise TransferError(f"S3 key: {uri} matched no files on s3")
         for key in keys:
-            # Relative to the folder that the prefix names, or to the one it ends in when it names a file or half a name.
+            # Relative to the folder that the prefix names, or to the one it ends in when it ends in half a name.
             within = prefix.endswith("/") or key.startswith(f"{prefix}/")
             start = prefix.rstrip("/") if within else prefix.rpartition("/")[0]
             _fetch(bucket, key, _inside(folder, key.removeprefix(start).lstrip("/")))
