@@ -67,6 +67,14 @@ def shapes(request: CompileRequest) -> list[tuple[int, int | None]]:
     return [(batch, length) for batch in request.batch_sizes for length in lengths]
 
 
+def check_sequences(request: CompileRequest, taken: bool) -> None:
+    """:raises JobError: when the model takes sequences and no length is given, or the reverse."""
+    if taken and not request.sequence_lengths:
+        raise JobError("an input has a free dimension beside its batch: give sequence_lengths")
+    if request.sequence_lengths and not taken:
+        raise JobError("no input has a free dimension beside its batch: leave sequence_lengths out")
+
+
 def program_name(batch_size: int, sequence_length: int | None, suffix: str) -> str:
     """``batch-4.ort``, ``batch-4-sequence-128.pt``."""
     sequence = "" if sequence_length is None else f"-sequence-{sequence_length}"

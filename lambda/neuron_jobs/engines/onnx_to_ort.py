@@ -17,7 +17,7 @@ import onnxruntime as ort
 from ..errors import JobError
 from ..request import CompileRequest
 from ..source import the_only
-from . import Compiled, Program, program_name, shapes
+from . import Compiled, Program, check_sequences, program_name, shapes
 
 DTYPES = {
     "tensor(float)": "float32",
@@ -42,9 +42,7 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
     original = _open(model)
     inputs = [_description(node) for node in original.get_inputs()]
     kinds = _free_dimensions(inputs)
-    if "sequence" in kinds.values() and not request.sequence_lengths:
-        free = ", ".join(sorted(name for name, kind in kinds.items() if kind == "sequence"))
-        raise JobError(f"{model.name} has free dimensions beside its batch ({free}): give sequence_lengths")
+    check_sequences(request, "sequence" in kinds.values())
 
     programs = []
     produced: list[list[tuple[int, ...]]] = []
