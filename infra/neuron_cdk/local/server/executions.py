@@ -1,4 +1,4 @@
-"""Step Functions: SageMaker's processing jobs as an integration, and executions that end once.
+"""Step Functions: SageMaker's processing jobs as an integration, executions that start once and end once.
 
 ``createProcessingJob.sync`` waits as Step Functions does: it fails with ``States.TaskFailed`` and the job's
 description as the cause, and stops the job when the execution is stopped. Errors of the call itself are named after
@@ -14,7 +14,7 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
-from ministack.core.responses import now_iso
+from ministack.core.responses import json_response, now_iso
 from ministack.services import stepfunctions
 
 from . import patching
@@ -25,6 +25,8 @@ _Failed = patching.original(stepfunctions, "_ExecutionError")
 _executions = patching.original(stepfunctions, "_executions")
 _machines = patching.original(stepfunctions, "_state_machines")
 _dispatch = patching.original(stepfunctions, "_SERVICE_DISPATCH")
+_start = patching.original(stepfunctions, "_start_execution")
+_start_nested = patching.original(stepfunctions, "_invoke_nested_start_execution")
 _run = patching.original(stepfunctions, "_run_execution")
 _fail = patching.original(stepfunctions, "_fail_execution")
 _tell = patching.original(stepfunctions, "_emit_execution_status_event")
@@ -37,6 +39,8 @@ _current: ContextVar[dict[str, Any] | None] = ContextVar("neuron_cdk_execution",
 
 def install() -> None:
     _dispatch["arn:aws:states:::sagemaker:createProcessingJob"] = _processing_job
+    patching.replace(stepfunctions, "_start_execution", _start_once)
+    patching.replace(stepfunctions, "_invoke_nested_start_execution", _start_nested_by_its_names)
     patching.replace(stepfunctions, "_run_execution", _run_within_its_time)
     patching.replace(stepfunctions, "_fail_execution", _fail_once)
 
@@ -66,6 +70,27 @@ def _call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
         name = f"{error.code}Exception" if error.code in _NAMED else "AmazonSageMakerException"
         cause = f"{error.message} (Service: AmazonSageMaker; Status Code: {error.status}; Error Code: {error.code})"
         raise _Failed(f"SageMaker.{name}", cause) from error
+
+
+def _start_once(request: dict[str, Any]) -> Any:
+    """StartExecution, again with the name and input of one that runs: that one (idempotent on AWS, an error in ministack)."""
+    machine = _machines.get(request.get("stateMachineArn", ""))
+    if machine and request.get("name"):
+        arn = f"{machine['stateMachineArn'].replace(':stateMachine:', ':execution:')}:{request['name']}"
+        execution = _executions.get(arn)
+        if execution and execution["status"] == "RUNNING" and execution["input"] == request.get("input", "{}"):
+            return json_response({"executionArn": arn, "startDate": execution["startDate"]})
+    return _start(request)
+
+
+def _start_nested_by_its_names(resource: str, request: dict[str, Any]) -> Any:
+    """``states:startExecution`` with the integration's error names, which ministack leaves bare."""
+    try:
+        return _start_nested(resource, request)
+    except _Failed as error:
+        if "." in error.error:
+            raise
+        raise _Failed(f"StepFunctions.{error.error.removesuffix('Exception')}Exception", error.cause) from error
 
 
 def _run_within_its_time(arn: str) -> None:

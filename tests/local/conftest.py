@@ -1,0 +1,258 @@
+"""One embedded AWS for the tests of this folder, on a free port, gone with its folder at the end."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from neuron_cdk.assets import lambda_root
+from neuron_cdk.local import EmbeddedAws
+
+_REGION = "us-east-1"
+_ROLE = "arn:aws:iam::000000000000:role/neuron"
+_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/neuron-cdk-cpu:onnxruntime-1.32.0"
+
+Clients = Callable[[str], Any]
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Wait for what has no event of its own: the first true answer."""
+
+    def wait(look: Callable[[], Any], *, within: float = 60) -> Any:
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            found = look()
+            if found:
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"nothing came of it in {within:.0f} s")
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def clients_of() -> Callable[[EmbeddedAws], Clients]:
+    """boto3 clients that speak to one embedded AWS and to nothing else."""
+
+    def make(aws: EmbeddedAws) -> Clients:
+        session = boto3.Session("test", "test", region_name=_REGION)
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=90)
+        made: dict[str, Any] = {}
+
+        def client(service: str) -> Any:
+            if service not in made:
+                made[service] = session.client(service, endpoint_url=aws.url, config=config)
+            return made[service]
+
+        return client
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    aws = EmbeddedAws(tmp_path_factory.mktemp("embedded-aws"), port=0)
+    aws.up()
+    yield aws
+    aws.down(delete_state=True)
+
+
+@pytest.fixture(scope="session")
+def client(embedded_aws: EmbeddedAws, clients_of: Callable[[EmbeddedAws], Clients]) -> Clients:
+    return clients_of(embedded_aws)
+
+
+@pytest.fixture
+def own_aws(tmp_path: Path) -> Iterator[EmbeddedAws]:
+    """One that a test may break; not started."""
+    aws = EmbeddedAws(tmp_path / "state", port=0)
+    yield aws
+    aws.down(delete_state=True)
+
+
+@pytest.fixture(scope="session")
+def operate_on(eventually: Callable[..., Any]) -> Callable[..., str]:
+    """Create, update or delete a stack and say how that ended."""
+
+    def operate(client: Clients, operation: str, name: str, resources: dict[str, Any] | None = None) -> str:
+        cloudformation = client("cloudformation")
+        template = {"TemplateBody": json.dumps({"Resources": resources})} if resources else {}
+        if operation == "create":
+            identifier = cloudformation.create_stack(StackName=name, **template)["StackId"]
+        else:
+            identifier = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+            getattr(cloudformation, f"{operation}_stack")(StackName=name, **template)
+
+        def ended() -> str | None:
+            status: str = cloudformation.describe_stacks(StackName=identifier)["Stacks"][0]["StackStatus"]
+            return None if status.endswith("_IN_PROGRESS") else status
+
+        return str(eventually(ended))
+
+    return operate
+
+
+@pytest.fixture(scope="session")
+def job_request() -> Callable[..., dict[str, Any]]:
+    """A CreateProcessingJob request for a Python script that is in a bucket, its name new."""
+
+    def make(bucket: str, **more: Any) -> dict[str, Any]:
+        code = {"S3Uri": f"s3://{bucket}/code/", "LocalPath": "/opt/ml/processing/input/code"}
+        result = {"S3Uri": f"s3://{bucket}/out", "LocalPath": "/opt/ml/processing/output", "S3UploadMode": "EndOfJob"}
+        return {
+            "ProcessingJobName": f"job-{uuid.uuid4().hex[:12]}",
+            "RoleArn": _ROLE,
+            "AppSpecification": {
+                "ImageUri": _IMAGE,
+                "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/main.py"],
+            },
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+            },
+            "ProcessingInputs": [
+                {"InputName": "code", "S3Input": {"S3DataType": "S3Prefix", "S3InputMode": "File", **code}}
+            ],
+            "ProcessingOutputConfig": {"Outputs": [{"OutputName": "result", "S3Output": result}]},
+            **more,
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(eventually: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
+    """Wait for the end of a processing job; its description."""
+
+    def wait(client: Clients, name: str) -> dict[str, Any]:
+        def ended() -> dict[str, Any] | None:
+            described: dict[str, Any] = client("sagemaker").describe_processing_job(ProcessingJobName=name)
+            return described if described["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
+
+        ended_job: dict[str, Any] = eventually(ended)
+        return ended_job
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def publish(
+    job_request: Callable[..., dict[str, Any]], finished: Callable[..., dict[str, Any]]
+) -> Callable[[Clients], str]:
+    """Compile Magika's model by the real job in an embedded AWS; the URI of the artifact."""
+
+    def run(client: Clients) -> str:
+        s3 = client("s3")
+        s3.create_bucket(Bucket="models")
+        package = importlib.util.find_spec("magika")
+        assert package is not None
+        assert package.origin is not None
+        (model,) = Path(package.origin).parent.glob("models/*/model.onnx")
+        s3.upload_file(str(model), "models", "source/model.onnx")
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            for file in sorted((lambda_root() / "neuron_jobs").rglob("*.py")):
+                archive.write(file, file.relative_to(lambda_root()))
+        s3.put_object(Bucket="models", Key="code/jobs.zip", Body=code.getvalue())
+        wanted = {
+            "name": "magika",
+            "source": {"kind": "s3"},
+            "task": "text-classification",
+            "engine": "onnxruntime",
+            "target": "cpu",
+            "sdk": "1.32.0",
+            "dtype": "fp32",
+            "batch_sizes": [1],
+            "sequence_lengths": [],
+            "tensor_parallel": 1,
+            "compiler_args": [],
+        }
+        request = {"artifact_key": "0" * 64, "attempt": "1", "model": wanted}
+        s3.put_object(Bucket="models", Key="request/request.json", Body=json.dumps(request))
+        job = job_request(
+            "models",
+            AppSpecification={"ImageUri": _IMAGE, "ContainerEntrypoint": ["python3", "-m", "neuron_jobs.compile"]},
+            Environment={"PYTHONPATH": "/opt/ml/processing/input/code/jobs.zip"},
+            ProcessingInputs=[
+                {
+                    "InputName": name,
+                    "S3Input": {
+                        "S3DataType": "S3Prefix",
+                        "S3InputMode": "File",
+                        "S3Uri": f"s3://models/{name}/",
+                        "LocalPath": f"/opt/ml/processing/input/{name}",
+                    },
+                }
+                for name in ("code", "source", "request")
+            ],
+        )
+        client("sagemaker").create_processing_job(**job)
+        ended = finished(client, job["ProcessingJobName"])
+        assert ended["ProcessingJobStatus"] == "Completed", ended
+        return "s3://models/out/"
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def artifact(client: Clients, publish: Callable[[Clients], str]) -> str:
+    """The URI of a compiled model in the shared embedded AWS."""
+    return publish(client)
+
+
+@pytest.fixture(scope="session")
+def endpoint_resources() -> Callable[..., dict[str, Any]]:
+    """Model, configuration and endpoint for a template."""
+
+    def make(artifact: str, **changes: Any) -> dict[str, Any]:
+        source = {"S3Uri": artifact, "S3DataType": "S3Prefix", "CompressionType": "None"}
+        container = {"Image": _IMAGE, "ModelDataSource": {"S3DataSource": source}} | changes
+        variant = {
+            "VariantName": "Main",
+            "ModelName": {"Fn::GetAtt": ["Model", "ModelName"]},
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+            "InitialVariantWeight": 1,
+            "ContainerStartupHealthCheckTimeoutInSeconds": 60,
+        }
+        config = {"Fn::GetAtt": ["Config", "EndpointConfigName"]}
+        return {
+            "Model": {
+                "Type": "AWS::SageMaker::Model",
+                "Properties": {
+                    "ExecutionRoleArn": _ROLE,
+                    "PrimaryContainer": container,
+                    "EnableNetworkIsolation": True,
+                },
+            },
+            "Config": {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": [variant]}},
+            "Endpoint": {"Type": "AWS::SageMaker::Endpoint", "Properties": {"EndpointConfigName": config}},
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def code_of() -> Callable[..., Any]:
+    """The error a call ends with: ``code`` and ``message``, and the whole ``response``."""
+
+    def call(operation: Callable[..., Any], **arguments: Any) -> SimpleNamespace:
+        with pytest.raises(ClientError) as caught:
+            operation(**arguments)
+        error = caught.value.response["Error"]
+        return SimpleNamespace(code=error["Code"], message=error["Message"], response=caught.value.response)
+
+    return call
