@@ -1,7 +1,7 @@
 """Every code, by a file that earns it: on the right line, with the words that help.
 
 The files are in ``cases/``: ``=== CODE: part of what is said``, then YAML in which ``#!`` ends the line that the
-finding must name. Required sections that a case does not write are added behind it; ``$MODEL`` stands for a model called m.
+finding must name. Required sections that a case does not write are added behind it; ``$MODEL`` is a model called m.
 """
 
 from __future__ import annotations

@@ -412,7 +412,7 @@ class Budget(Part):
 
 
 class GitHub(Part):
-    """The repository whose merges deploy this file."""
+    """A branch of a repository."""
 
     repository: GitHubRepository
     """organisation/repository"""
@@ -424,6 +424,7 @@ class Delivery(Part):
     """Deploys without a person."""
 
     github: GitHub
+    """The repository whose merges deploy this file."""
 
 
 class Deployment(Part):

@@ -73,26 +73,27 @@ def find(problem: Problem, source: Source | None) -> Finding:
     return Finding(
         code=problem.code,
         severity=CODES[problem.code].severity,
-        message=problem.message,
-        file=source.file if source else "",
+        message=clean(problem.message),
+        file=clean(source.file) if source else "",
         line=line,
         column=column,
         pointer=dotted(problem.pointer),
         given=show(given),
-        allowed=problem.allowed,
-        fix=problem.fix,
+        allowed=clean(problem.allowed),
+        fix=clean(problem.fix),
     )
 
 
 def show(value: object) -> str:
     """A value from a file, safe and short enough to print: no control characters, one line, at most 60 characters."""
-    text = str(value)
-    clean = "".join(
-        " " if char.isspace() else char
-        for char in text[: SHOWN_CHARACTERS * 4]
-        if char.isspace() or unicodedata.category(char)[0] != "C"
-    ).strip()
-    return clean if len(clean) <= SHOWN_CHARACTERS else clean[: SHOWN_CHARACTERS - 1] + "…"
+    text = clean(str(value)[: SHOWN_CHARACTERS * 4])
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+def clean(text: str) -> str:
+    """A text on one line, without what a terminal would obey."""
+    spaced = (" " if char.isspace() else char for char in text)
+    return "".join(char for char in spaced if unicodedata.category(char)[0] != "C").strip()
 
 
 def dotted(pointer: Pointer) -> str:

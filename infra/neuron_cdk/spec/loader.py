@@ -14,7 +14,7 @@ from . import translate
 from .checks import check
 from .codes import CODES, Severity
 from .deployment import Deployment, Part
-from .findings import Finding, Problem, SpecError, find, show
+from .findings import Finding, Problem, SpecError, clean, find, show
 from .later import not_built
 from .source import MAX_BYTES, Pointer, Source, UnreadableError, parse
 
@@ -88,24 +88,26 @@ def _judge(values: dict[str, Any], source: Source) -> tuple[Deployment | None, l
 def _problems_of_the_rest(values: dict[str, Any], refused: list[Pointer]) -> Iterator[Problem]:
     """Check what is left without the parts that pydantic refused, so that one run shows everything.
 
-    Without a name, an environment and a network nothing can be judged. Of what is left only errors are sure, and those
+    Without an environment and a network nothing can be judged. Of what is left only errors are sure, and those
     not about a model that was left out here.
     """
-    rest = {section: dict(part) if section in _NAMED and part else part for section, part in values.items()}
-    for pointer in refused:
-        section = str(pointer[0])
-        if section in _NAMED and len(pointer) > 1:
-            rest[section].pop(pointer[1], None)
+    rest = {section: dict(part) if isinstance(part, dict) else part for section, part in values.items()}
+    for section, *names in refused:
+        part = rest.get(str(section))
+        if section in _NAMED and names and isinstance(part, dict):
+            part.pop(names[0], None)
         else:
-            rest.pop(section, None)
+            rest.pop(str(section), None)
+    rest.setdefault("name", "unnamed")
     try:
         deployment = Deployment.model_validate(rest)
     except ValidationError:
         return
-    left_out = (values.get("models") or {}).keys() - deployment.models
+    written = values.get("models") or ()
+    lost = "models" in values and "models" not in rest
     for problem in islice(check(deployment), _MAX_PROBLEMS):
-        known = problem.code == "NCDK-MODEL-002" and problem.given in left_out
-        if CODES[problem.code].severity is Severity.ERROR and not known:
+        left_out = problem.code == "NCDK-MODEL-002" and (lost or problem.given in written)
+        if CODES[problem.code].severity is Severity.ERROR and not left_out:
             yield problem
 
 
@@ -125,8 +127,8 @@ def _of_unreadable(path: Path, reason: UnreadableError) -> Finding:
     return Finding(
         code=reason.code,
         severity=CODES[reason.code].severity,
-        message=reason.message,
-        file=show(path),
+        message=clean(reason.message),
+        file=clean(str(path)),
         line=reason.line,
         column=reason.column,
         given=show(reason.given),

@@ -108,7 +108,8 @@ class Source:
             case Scalar():
                 return node.text or "nothing"
             case Sequence():
-                return _flow(node) if len(node.items) < 8 else f"a list of {len(node.items)}"
+                texts = [item.text for item in node.items if isinstance(item, Scalar)]
+                return f"[{', '.join(texts)}]" if len(texts) == len(node.items) else f"a list of {len(node.items)}"
             case Mapping():
                 return f"{{{', '.join(node.fields)}}}" if node.fields else "an empty mapping"
 
@@ -280,10 +281,6 @@ def _child(node: Node, part: str | int) -> tuple[Scalar | None, Node | None]:
     if isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
         return None, node.items[part]
     return None, None
-
-
-def _flow(node: Sequence) -> str:
-    return f"[{', '.join(item.text if isinstance(item, Scalar) else '…' for item in node.items)}]"
 
 
 def _unreadable(code: str, message: str, event: yaml.Event, *, given: str = "", fix: str = "") -> UnreadableError:

@@ -192,9 +192,8 @@ def _unknown(pointer: Pointer, name: str) -> Problem:
     if nearest and name.startswith(_PREFIX):
         nearest = _PREFIX + nearest
     hint = f"; did you mean {nearest}?" if nearest else ""
-    return Problem(
-        "NCDK-TYPE-001", pointer, f"there is no such instance type{hint}", fix="neuron-cdk schema lists those there are"
-    )
+    fix = "neuron-cdk schema lists those there are"
+    return Problem("NCDK-TYPE-001", pointer, f"there is no such instance type{hint}", fix=fix)
 
 
 def _regions_offering(name: str) -> list[str]:
