@@ -37,15 +37,20 @@ def main(root: Path) -> int:
     output = root / "processing" / "output"
     output.mkdir(parents=True, exist_ok=True)
     log = output / "compile.log"
-    with joblog.tee(log):
-        facts = _run(root / "processing" / "input", output)
-    if facts is None:
-        message = root / "output" / "message"
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(joblog.tail(log, _MESSAGE_CHARACTERS), encoding="utf-8")
-        return 1
-    manifest.write(output, facts)
-    return 0
+    stopped = ""
+    try:
+        with joblog.tee(log):
+            facts = _run(root / "processing" / "input", output)
+        if facts is not None:
+            manifest.write(output, facts)
+            return 0
+    except _Stopped:
+        stopped = "error: the job was stopped (SIGTERM) before the compile ended"
+        print(stopped, flush=True)
+    message = root / "output" / "message"
+    message.parent.mkdir(parents=True, exist_ok=True)
+    message.write_text(f"{joblog.tail(log, _MESSAGE_CHARACTERS)}\n{stopped}".strip(), encoding="utf-8")
+    return 1
 
 
 def _run(inputs: Path, output: Path) -> dict[str, object] | None:
@@ -62,9 +67,6 @@ def _run(inputs: Path, output: Path) -> dict[str, object] | None:
         print(f"compiled by {compiled.compiler} {compiled.version} in {seconds} s", flush=True)
     except JobError as error:
         print(f"error: {error}", flush=True)
-        return None
-    except _Stopped:
-        print("error: the job was stopped (SIGTERM) before the compile ended", flush=True)
         return None
     except Exception:
         traceback.print_exc()

@@ -1,0 +1,54 @@
+"""A stand-in for PyTorch: as much of it as tracing and serving touch, on NumPy."""
+
+import contextlib
+import json
+import types
+
+import numpy as np
+
+int64, float32 = np.dtype("int64"), np.dtype("float32")
+
+
+class Tensor(np.ndarray):
+    """What ``isinstance`` asks for."""
+
+
+def tensor(values, dtype):
+    return np.array(values, dtype=dtype).view(Tensor)
+
+
+def ones(shape, dtype):
+    return np.ones(shape, dtype=dtype).view(Tensor)
+
+
+def cat(tensors):
+    return np.concatenate(tensors).view(Tensor)
+
+
+class Module:
+    """A saved model: answers the mean of its first input over the last axis, and that input; refuses other shapes."""
+
+    def __init__(self, document):
+        self.document = document
+
+    def eval(self):
+        return self
+
+    def __call__(self, *inputs):
+        shapes = self.document.get("shapes")
+        assert shapes is None or [list(value.shape) for value in inputs] == shapes, (shapes, inputs)
+        return inputs[0].mean(axis=-1).astype("float32").view(Tensor), inputs[0].astype("float32").view(Tensor)
+
+
+def _load(path, map_location=None):
+    with open(path) as file:
+        return Module(json.load(file))
+
+
+def _save(module, path):
+    with open(path, "w") as file:
+        json.dump(module.document, file)
+
+
+jit = types.SimpleNamespace(load=_load, save=_save)
+no_grad = contextlib.nullcontext
