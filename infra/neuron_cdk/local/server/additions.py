@@ -25,7 +25,7 @@ def _install() -> None:
     from ministack.core import router
 
     from . import application_autoscaling, cloudformation, executions, functions, operations, parameters
-    from .sagemaker import service
+    from .sagemaker import runtime, service
 
     added = {
         "sagemaker": (service.handle_request, "SageMaker."),
@@ -36,5 +36,12 @@ def _install() -> None:
     for name, (handle_request, prefix) in added.items():
         handlers[name] = handle_request
         patterns[name] = {"target_prefixes": [prefix]}
+    handlers[runtime.NAME] = runtime.handle_request
+    detect = patching.original(app, "detect_service")
+
+    def detect_runtime(method: str, path: str, headers: dict[str, str], query: dict[str, object]) -> str:
+        return runtime.NAME if runtime.is_mine(path, headers) else str(detect(method, path, headers, query))
+
+    patching.replace(app, "detect_service", detect_runtime)
     for addition in (cloudformation, executions, functions, operations, parameters):
         addition.install()

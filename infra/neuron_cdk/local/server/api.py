@@ -24,11 +24,11 @@ Response = tuple[int, dict[str, str], bytes]
 
 
 class ServiceError(Exception):
-    """An error that the service answers: ``code`` is what boto3 shows as the error's Code."""
+    """What the service answers instead: ``code`` is the Code that boto3 shows, ``members`` what the error has besides."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, **members: object) -> None:
         super().__init__(message)
-        self.code, self.message, self.status = code, message, status
+        self.code, self.message, self.status, self.members = code, message, status, members
 
 
 @cache

@@ -73,7 +73,7 @@ def _call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start_once(request: dict[str, Any]) -> Any:
-    """StartExecution, again with the name and input of one that runs: that one (idempotent on AWS, an error in ministack)."""
+    """StartExecution; with the name and input of one that runs it gives that one, as on AWS (ministack refuses)."""
     machine = _machines.get(request.get("stateMachineArn", ""))
     if machine and request.get("name"):
         arn = f"{machine['stateMachineArn'].replace(':stateMachine:', ':execution:')}:{request['name']}"

@@ -151,11 +151,13 @@ def invoke(name: str, headers: dict[str, str], body: bytes) -> Response:
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise ModelError(name, record, 0, f"the container does not answer ({error or type(error).__name__})") from error
+        raise _model_error(
+            name, record, 0, f"the container does not answer ({error or type(error).__name__})"
+        ) from error
     finally:
         connection.close()
     if answer.status != 200:
-        raise ModelError(name, record, answer.status, content.decode(errors="replace"))
+        raise _model_error(name, record, answer.status, content.decode(errors="replace"))
     kept = {"Content-Type": answer.getheader("Content-Type", "application/octet-stream")}
     custom = answer.getheader("X-Amzn-SageMaker-Custom-Attributes")
     return (
@@ -167,25 +169,21 @@ def invoke(name: str, headers: dict[str, str], body: bytes) -> Response:
     )
 
 
-class ModelError(ServiceError):
+def _model_error(endpoint: str, record: Record, status: int, message: str) -> ServiceError:
     """The container answered something other than 200, or nothing (status 0)."""
-
-    def __init__(self, endpoint: str, record: Record, status: int, message: str) -> None:
-        kind = "client" if 400 <= status < 500 else "server"
-        group = f"/aws/sagemaker/Endpoints/{endpoint}"
-        region, account = record["EndpointArn"].split(":")[3:5]
-        super().__init__(
-            "ModelError",
-            f'Received {kind} error ({status}) from primary with message "{message}". See '
-            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} "
-            f"in account {account} for more information.",
-            424,
-        )
-        self.members = {
-            "OriginalStatusCode": status,
-            "OriginalMessage": message,
-            "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
-        }
+    kind = "client" if 400 <= status < 500 else "server"
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    region, account = record["EndpointArn"].split(":")[3:5]
+    return ServiceError(
+        "ModelError",
+        f'Received {kind} error ({status}) from primary with message "{message}". See '
+        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} "
+        f"in account {account} for more information.",
+        424,
+        OriginalStatusCode=status,
+        OriginalMessage=message,
+        LogStreamArn=f"arn:aws:logs:{region}:{account}:log-group:{group}",
+    )
 
 
 def _check(config: str) -> None:
