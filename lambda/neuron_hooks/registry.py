@@ -27,11 +27,9 @@ class Entry:
 
     state: str
     attempt: str
-    sdk: str
     lease_owner: str
     lease_expires: int
     artifact_uri: str
-    manifest_sha256: str
     compile_seconds: float
 
     def is_free(self, now: int) -> bool:
@@ -48,11 +46,9 @@ def entry(item: Item) -> Entry:
     return Entry(
         state=text("state"),
         attempt=text("attempt"),
-        sdk=text("sdk"),
         lease_owner=text("lease_owner"),
         lease_expires=int(item.get("lease_expires", {}).get("N", "0")),
         artifact_uri=text("artifact_uri"),
-        manifest_sha256=text("manifest_sha256"),
         compile_seconds=float(item.get("compile_seconds", {}).get("N", "0")),
     )
 
