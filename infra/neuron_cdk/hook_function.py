@@ -14,12 +14,18 @@ from .assets import lambda_root, only
 from .roles import Allow, service_role
 
 
+def hook_code() -> lambda_.Code:
+    """The asset that holds every hook."""
+    return lambda_.Code.from_asset(str(lambda_root()), exclude=only("neuron_hooks"), ignore_mode=IgnoreMode.GIT)
+
+
 class HookFunction(Construct):
     """An entry point of ``neuron_hooks`` with a role and a log group of its own.
 
     Every hook ships in one asset (under 150 KB), so shared code is never copied; a role a function, so that each can
     do what it does and nothing else. No managed policy: the only right a hook starts with is to write its own log.
 
+    :param code: ``hook_code()``, one for all hooks of a stack.
     :param entry: the module in ``neuron_hooks``; its ``handler`` is called.
     :param allow: what the hook may do beside logging.
     """
@@ -30,6 +36,7 @@ class HookFunction(Construct):
         construct_id: str,
         *,
         entry: str,
+        code: lambda_.Code,
         key: kms.IKey,
         environment: Mapping[str, str],
         allow: Sequence[Allow] = (),
@@ -61,7 +68,7 @@ class HookFunction(Construct):
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler=f"neuron_hooks.{entry}.handler",
-            code=lambda_.Code.from_asset(str(lambda_root()), exclude=only("neuron_hooks"), ignore_mode=IgnoreMode.GIT),
+            code=code,
             role=self.role,
             log_group=self.log_group,
             environment=dict(environment),

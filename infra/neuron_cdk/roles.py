@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import Aws, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -46,6 +46,15 @@ class Allow:
 
     def _wildcards(self) -> list[str]:
         return [arn for arn in self.on if "*" in arn]
+
+
+def arn(scope: Construct, service: str, resource: str) -> str:
+    """The ARN of something in the account and region of a construct.
+
+    With AWS's own partition token: asking a stack for its partition makes the CDK load every region's facts.
+    """
+    stack = Stack.of(scope)
+    return f"arn:{Aws.PARTITION}:{service}:{stack.region}:{stack.account}:{resource}"
 
 
 def service_role(
@@ -96,12 +105,10 @@ def sagemaker_role(
 
     :param image: the one it pulls.
     """
-    stack = Stack.of(scope)
-    ec2_arn = f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}"
     rights = [
         Allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{log_group}*"],
+            [arn(scope, "logs", f"log-group:{log_group}*")],
             why="SageMaker names the group's streams, and an endpoint's group after the endpoint",
         ),
         Allow(
@@ -124,9 +131,9 @@ def sagemaker_role(
                 "ec2:DeleteNetworkInterfacePermission",
             ],
             [
-                f"{ec2_arn}:network-interface/*",
-                f"{ec2_arn}:security-group/*",
-                *(f"{ec2_arn}:subnet/{subnet.subnet_id}" for subnet in vpc.private_subnets),
+                arn(scope, "ec2", "network-interface/*"),
+                arn(scope, "ec2", "security-group/*"),
+                *(arn(scope, "ec2", f"subnet/{subnet.subnet_id}") for subnet in vpc.private_subnets),
             ],
             why="SageMaker makes the interfaces, with ids nobody knows before; the subnets are named",
         ),
@@ -148,13 +155,13 @@ def sagemaker_role(
             why="EC2's Describe actions, ECR's token and PutMetricData take no resource but *",
             when={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "NeuronCdk/*"]}},
         ),
-        *([pull_image(stack, image)] if image else []),
+        *([pull_image(image)] if image else []),
         *allow,
     ]
     return service_role(scope, construct_id, service="sagemaker.amazonaws.com", allow=rights, this_account_only=True)
 
 
-def pull_image(stack: Stack, image: str) -> Allow:
+def pull_image(image: str) -> Allow:
     """The right to pull one repository of a private registry.
 
     :param image: ``<account>.dkr.ecr.<region>.<suffix>/<repository>:<tag>`` or ``…@sha256:…``
@@ -166,5 +173,5 @@ def pull_image(stack: Stack, image: str) -> Allow:
     account, region, repository = parts.groups()
     return Allow(
         ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-        [f"arn:{stack.partition}:ecr:{region}:{account}:repository/{repository}"],
+        [f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}"],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import ArnFormat, Duration, IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import Aws, Duration, IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -15,9 +15,9 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ..assets import lambda_root, only
-from ..hook_function import HookFunction
+from ..hook_function import HookFunction, hook_code
 from ..network.security_groups import client_security_group
-from ..roles import Allow, also_allow, pull_image, sagemaker_role, service_role
+from ..roles import Allow, also_allow, arn, pull_image, sagemaker_role, service_role
 from .state_machines import compile_machine, request_machine
 from .store import ArtifactStore
 
@@ -51,10 +51,10 @@ class CompilePipeline(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.store = store
-        self._stack = Stack.of(self)
         self._jobs = s3_assets.Asset(
             self, "Jobs", path=str(lambda_root()), exclude=only("neuron_jobs"), ignore_mode=IgnoreMode.GIT
         )
+        self._code = hook_code()
         self.job_role = self._job_role(vpc)
         registry, bucket = store.registry.table_name, store.bucket.bucket_name
 
@@ -73,7 +73,7 @@ class CompilePipeline(Construct):
             store.items("dynamodb:UpdateItem"),
             Allow(
                 ["logs:DescribeLogStreams", "logs:GetLogEvents"],
-                [self._arn("logs", "log-group", "/aws/sagemaker/ProcessingJobs:*", ArnFormat.COLON_RESOURCE_NAME)],
+                [arn(self, "logs", "log-group:/aws/sagemaker/ProcessingJobs:*")],
                 why="SageMaker names a job's log streams after the job and a number of its own",
             ),
         )
@@ -90,7 +90,7 @@ class CompilePipeline(Construct):
                     "sagemaker:DescribeProcessingJob",
                     "sagemaker:StopProcessingJob",
                 ],
-                [self._arn("sagemaker", "processing-job", "*")],
+                [arn(self, "sagemaker", "processing-job/*")],
                 why="jobs are named after artifact keys, which are known when they are made",
             ),
             Allow(
@@ -101,7 +101,7 @@ class CompilePipeline(Construct):
             # How Step Functions learns that a job it waits for has ended: a rule of its own, by this name.
             Allow(
                 ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                [self._arn("events", "rule", "StepFunctionsGetEventsForSageMakerProcessingJobsRule")],
+                [arn(self, "events", "rule/StepFunctionsGetEventsForSageMakerProcessingJobsRule")],
             ),
         )
         begin = self._hook(
@@ -153,7 +153,7 @@ class CompilePipeline(Construct):
 
     def allow_source(self, bucket: str, prefix: str) -> None:
         """Let the pipeline read one model's source: its digest is taken by ``Begin``, its content by the job."""
-        bucket_arn = f"arn:{self._stack.partition}:s3:::{bucket}"
+        bucket_arn = f"arn:{Aws.PARTITION}:s3:::{bucket}"
         files = [f"{bucket_arn}/{prefix}*"]
         why = "a model's source is a prefix: its files have whatever names they have"
         listing = Allow(["s3:ListBucket"], [bucket_arn], when={"StringLike": {"s3:prefix": f"{prefix}*"}})
@@ -162,7 +162,7 @@ class CompilePipeline(Construct):
 
     def allow_image(self, image: str) -> None:
         """Let compile jobs pull one image, given by its URI in a private registry."""
-        also_allow(self.job_role, pull_image(self._stack, image))
+        also_allow(self.job_role, pull_image(image))
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
@@ -171,6 +171,7 @@ class CompilePipeline(Construct):
             self,
             construct_id,
             entry=entry,
+            code=self._code,
             key=self.store.key,
             environment=environment,
             allow=[*allow, self.store.use_key()],
@@ -216,7 +217,7 @@ class CompilePipeline(Construct):
             scope,
             "Resource",
             role_arn=role.role_arn,
-            definition_string=self._stack.to_json_string(definition),
+            definition_string=Stack.of(self).to_json_string(definition),
             logging_configuration={
                 "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": log_group.log_group_arn}}],
                 "includeExecutionData": False,  # a request holds a presigned address
@@ -242,7 +243,7 @@ class CompilePipeline(Construct):
         )
 
     def _job_role(self, vpc: ec2.IVpc) -> iam.Role:
-        jobs_bucket = f"arn:{self._stack.partition}:s3:::{self._jobs.s3_bucket_name}"
+        jobs_bucket = f"arn:{Aws.PARTITION}:s3:::{self._jobs.s3_bucket_name}"
         code = self._jobs.s3_object_key
         return sagemaker_role(
             self,
@@ -258,11 +259,6 @@ class CompilePipeline(Construct):
                 Allow(["s3:ListBucket"], [jobs_bucket], when={"StringEquals": {"s3:prefix": code}}),
             ],
         )
-
-    def _arn(
-        self, service: str, resource: str, name: str, arn_format: ArnFormat = ArnFormat.SLASH_RESOURCE_NAME
-    ) -> str:
-        return self._stack.format_arn(service=service, resource=resource, resource_name=name, arn_format=arn_format)
 
 
 def _invoke(*hooks: HookFunction) -> Allow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -110,7 +110,7 @@ class ArtifactStore(Construct):
                 resources=["*"],  # in a key policy "*" is this key
                 conditions={
                     "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": f"arn:{stack.partition}:logs:{stack.region}:"
+                        "kms:EncryptionContext:aws:logs:arn": f"arn:{Aws.PARTITION}:logs:{stack.region}:"
                         f"{stack.account}:log-group:*"
                     }
                 },
@@ -120,7 +120,7 @@ class ArtifactStore(Construct):
         # policy refuses principals that do not exist yet, as that one in a new account: so the account, narrowed to it.
         auto_scaling = {
             "ArnLike": {
-                "aws:PrincipalArn": f"arn:{stack.partition}:iam::{stack.account}:role/aws-service-role/"
+                "aws:PrincipalArn": f"arn:{Aws.PARTITION}:iam::{stack.account}:role/aws-service-role/"
                 "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling*"
             }
         }
