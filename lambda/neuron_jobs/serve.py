@@ -227,6 +227,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, self.server.model.predict(_parse(body)))
             except RequestError as error:
                 self._answer(error.status, {"error": str(error)})
+            except ConnectionError:
+                self.close_connection = True  # the client has gone: there is nobody to answer
             except Exception as error:
                 _say("error", error=f"{type(error).__name__}: {error}")
                 self._answer(500, {"error": f"the model failed: {error}"})
@@ -284,6 +286,10 @@ class Server(ThreadingHTTPServer):
         self.draining = False
         self._count = 0
         self._idle = threading.Condition()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One line for a connection that broke, instead of a stack trace."""
+        _say("connection lost", client=client_address[0], error=repr(sys.exc_info()[1]))
 
     @contextmanager
     def working(self) -> Iterator[None]:
