@@ -1,0 +1,45 @@
+"""``make docs``: draw the architecture and write the reference pages, from the code and nothing else.
+
+A test builds them again and compares, so that they cannot fall behind.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from neuron_cdk import spec
+
+from . import assembly, pages, picture
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+
+
+def build(folder: Path) -> list[Path]:
+    """Write everything that is generated below ``folder``, which stands for ``docs/``; gives the files."""
+    made = {"images/architecture.svg": architecture(), **pages.reference()}
+    for name, text in made.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return [folder / name for name in made]
+
+
+def architecture() -> str:
+    """The stacks of the sandbox, synthesized here and now."""
+    from stacks import build_app
+
+    deployment = spec.load(ROOT / "deployments" / "sandbox.yaml").deployment
+    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    with TemporaryDirectory() as out:
+        build_app(deployment, outdir=out, context=flags).synth()
+        return picture.draw(
+            assembly.stacks(Path(out)), title="Stacks of deployments/sandbox.yaml and what they give each other"
+        )
+
+
+if __name__ == "__main__":
+    for path in build(DOCS):
+        print(path.relative_to(ROOT))
