@@ -35,7 +35,7 @@ def validate(
         valid = valid and right
         if as_json:
             found = [finding.to_json() for finding in findings]
-            typer.echo(json.dumps({"file": str(path), "valid": right, "findings": found}, ensure_ascii=False))
+            typer.echo(json.dumps({"file": str(path), "valid": right, "findings": found}))
         else:
             _show(path, findings, right)
     raise typer.Exit(0 if valid else 2)

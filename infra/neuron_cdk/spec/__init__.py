@@ -35,7 +35,7 @@ from .deployment import (
     Storage,
     TrainingCluster,
 )
-from .findings import Finding, SpecError, as_errors
+from .findings import Finding, SpecError
 from .later import later
 from .loader import Loaded, load
 from .schema import json_schema
@@ -78,7 +78,6 @@ __all__ = [
     "Spot",
     "Storage",
     "TrainingCluster",
-    "as_errors",
     "json_schema",
     "later",
     "load",

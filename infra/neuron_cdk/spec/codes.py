@@ -85,12 +85,13 @@ _ERRORS = {
     "NCDK-COMPILE-005": "Engine, target, SDK and service do not work together, or no longer do.",
     "NCDK-COMPILE-007": "No instance of the target has that many NeuronCores.",
     "NCDK-COMPILE-008": "The target does not run the precision.",
-    "NCDK-COMPILE-009": "The compile job sets the argument itself.",
+    "NCDK-COMPILE-009": "The compile job sets the argument itself, or the engine takes none.",
+    "NCDK-COMPILE-010": "The engine compiles one shape.",
     "NCDK-FLEET-001": "This is not an AMI id.",
     "NCDK-FLEET-002": "A training fleet serves a model.",
     "NCDK-EFA-001": "The instance type has no EFA.",
     "NCDK-EFA-002": "A fleet's instance types have different numbers of EFA interfaces.",
-    "NCDK-EFA-004": "A fleet with EFA needs a zone, and the network has zone names only.",
+    "NCDK-EFA-004": "A fleet with EFA needs a zone, and none can be chosen.",
     "NCDK-CAPACITY-001": "This is not a capacity reservation id.",
     "NCDK-CAPACITY-002": "The instance type is not sold that way.",
     "NCDK-CAPACITY-003": "base is above max.",
@@ -147,6 +148,7 @@ _INFOS = {
     "NCDK-LATER-014": "Training clusters are not built yet.",
     "NCDK-LATER-015": "Budgets are not built yet.",
     "NCDK-LATER-016": "Delivery is not built yet.",
+    "NCDK-LATER-017": "The engine does not spread a model over several cores yet.",
 }
 
 CODES: dict[str, Code] = {

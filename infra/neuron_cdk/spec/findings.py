@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from .codes import CODES, Severity
@@ -92,6 +92,8 @@ def show(value: object) -> str:
 
 def clean(text: str) -> str:
     """A text on one line, without what a terminal would obey."""
+    if text.isprintable():
+        return text.strip()
     spaced = (" " if char.isspace() else char for char in text)
     return "".join(char for char in spaced if unicodedata.category(char)[0] != "C").strip()
 
@@ -102,8 +104,3 @@ def dotted(pointer: Pointer) -> str:
     for part in pointer:
         text += f"[{part}]" if isinstance(part, int) else f".{show(part)}"
     return text.removeprefix(".")
-
-
-def as_errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The same findings, for a reader to whom they are final."""
-    return tuple(replace(finding, severity=Severity.ERROR) for finding in findings)

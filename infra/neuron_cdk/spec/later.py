@@ -39,6 +39,8 @@ def _model(at: Pointer, model: Model) -> Iterator[Problem]:
         )
     if model.compile.engine not in ENGINES:
         yield _later("002", (*at, "compile", "engine"), "this engine is", allowed=", ".join(ENGINES))
+    elif model.compile.tensor_parallel > 1:
+        yield _later("017", (*at, "compile", "tensor_parallel"), "more than one core a model is", allowed="1")
     if model.smoke_test:
         yield _later("003", (*at, "smoke_test"), "smoke tests are")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from neuron_cdk.catalog import software
 
-from .deployment import Deployment
+from .deployment import Compile, Deployment
 from .later import ENGINES
 from .source import Pointer
 
@@ -34,12 +34,18 @@ def services(deployment: Deployment, model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*compiled, *used]))
 
 
-def sdk(deployment: Deployment, model: str) -> str:
-    """The SDK a model is compiled and served with: the file's, or the newest that all its uses support together.
+def sdk(wanted: Compile) -> str:
+    """The SDK a model is compiled with: the file's, or the newest that fits every use there could be.
+
+    Endpoints count where the engine has a server for them, used or not: a new endpoint must not mean a new artifact.
 
     :raises neuron_cdk.catalog.software.DeadCombination: when there is none.
     """
-    wanted = deployment.models[model].compile
-    return wanted.sdk or software.newest_common_sdk(
-        target=wanted.target, engine=wanted.engine, services=services(deployment, model)
-    )
+    if wanted.sdk:
+        return wanted.sdk
+    try:
+        return software.newest_common_sdk(
+            target=wanted.target, engine=wanted.engine, services=("processing", "endpoint")
+        )
+    except software.DeadCombination:
+        return software.newest_common_sdk(target=wanted.target, engine=wanted.engine, services=("processing",))

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 
 from ..deployment import Deployment
 from ..findings import Problem
-from . import endpoints, fleets, instance_types, models, place
+from . import endpoints, fleets, instance_types, models, network, zones
 
 CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
-    place.known_region,
-    place.one_network,
-    place.usable_cidr,
-    place.zones_of_the_region,
-    place.enough_addresses,
+    network.known_region,
+    network.one_network,
+    network.usable_cidr,
+    network.range_fits_zones,
+    network.enough_addresses,
+    zones.zones_are_the_regions,
+    zones.pinned_zones_are_the_networks,
+    zones.types_are_offered_in_zone,
+    zones.efa_zone_can_be_chosen,
     instance_types.ec2_types_exist,
-    instance_types.ec2_types_offered_in_zone,
     instance_types.fleets_are_of_one_kind,
     instance_types.endpoint_types_exist,
     models.models_exist,
@@ -28,7 +31,6 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     models.compile_options_fit,
     fleets.efa_fits_types,
     fleets.efa_is_used,
-    fleets.efa_zone_is_known,
     fleets.capacity_is_sold,
     fleets.fleet_scaling_works,
     fleets.schedules_are_cron,

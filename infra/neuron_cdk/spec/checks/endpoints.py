@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..deployment import Deployment, Endpoint
 from ..findings import Problem
 from ..source import Pointer
-from .instance_types import fits_target, holds_model, instance
+from .common import fits_target, holds_model, instance
 
 _METRICS = {"realtime": ("concurrent-requests", "invocations-per-instance"), "async": ("backlog",)}
 _MOST_POOLS = 5  # ProductionVariant.InstancePools

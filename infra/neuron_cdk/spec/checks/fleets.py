@@ -9,7 +9,7 @@ from neuron_cdk.catalog import instances
 from ..cron import mistake
 from ..deployment import Deployment, OnDemand, ReservedCapacity
 from ..findings import Problem
-from .instance_types import efa_layout, fits_target, holds_model, instance, some
+from .common import efa_layout, fits_target, holds_model, instance, some
 
 
 def efa_fits_types(deployment: Deployment) -> Iterator[Problem]:
@@ -51,23 +51,6 @@ def efa_is_used(deployment: Deployment) -> Iterator[Problem]:
                 "without EFA, instances that train together wait for ordinary networking",
                 "efa, efa-only",
                 "remove efa to get the layout the catalogue has for the type",
-            )
-
-
-def efa_zone_is_known(deployment: Deployment) -> Iterator[Problem]:
-    """An EFA fleet lives in one zone; which one cannot be chosen among zone names."""
-    listed = deployment.network.availability_zones
-    for name, fleet in deployment.fleets.items():
-        if efa_layout(fleet) == "none" or fleet.zone or not isinstance(listed, tuple):
-            continue
-        if all(zone.startswith(deployment.environment.region) for zone in listed):
-            yield Problem(
-                "NCDK-EFA-004",
-                ("fleets", name),
-                "a fleet with EFA lives in one zone, and among zone names none can be chosen for it",
-                ", ".join(listed),
-                "add zone: …",
-                given=name,
             )
 
 

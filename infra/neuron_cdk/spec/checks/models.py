@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from neuron_cdk.catalog import instances, regions, software
 
 from ..deployment import Compile, Deployment, PathSource
 from ..findings import Problem
+from ..later import ENGINES
 from ..source import Pointer
 from ..uses import sdk, services, uses
-from .instance_types import repeated
+from .common import repeated, some
 
 # What the compile job says itself: the target is part of the artifact's key, the files are where it looks for them.
 _OURS = ("--target", "--framework", "--output", "-o", "--logfile", "--log-file")
@@ -22,11 +24,12 @@ def models_exist(deployment: Deployment) -> Iterator[Problem]:
     used = list(uses(deployment))
     for pointer, name in used:
         if name not in deployment.models:
+            close = get_close_matches(name, deployment.models, n=1)
             yield Problem(
                 "NCDK-MODEL-002",
                 pointer,
-                "there is no such model",
-                allowed=", ".join(list(deployment.models)[:8]) or "a name from models, which is empty",
+                "there is no such model" + (f"; did you mean {close[0]}?" if close else ""),
+                allowed=some(list(deployment.models)) or "a name from models, which is empty",
                 given=name,
             )
     for name in deployment.models:
@@ -90,26 +93,20 @@ def compile_options_fit(deployment: Deployment) -> Iterator[Problem]:
         if precisions and wanted.dtype not in precisions:
             message = f"{wanted.target} does not run {wanted.dtype}"
             yield Problem("NCDK-COMPILE-008", (*at, "dtype"), message, ", ".join(precisions))
-        for index, argument in enumerate(wanted.compiler_args):
-            if argument.split("=")[0] in _OURS:
-                yield Problem(
-                    "NCDK-COMPILE-009",
-                    (*at, "compiler_args", index),
-                    "the compile job sets this argument itself",
-                    fix="use target" if argument.startswith("--target") else "remove it",
-                )
+        yield from _compiler_arguments((*at, "compiler_args"), wanted)
         yield from _tensor_parallel((*at, "tensor_parallel"), wanted)
+        for field, values in (("batch_sizes", wanted.batch_sizes), ("sequence_lengths", wanted.sequence_lengths)):
+            if wanted.engine == "neuronx-cc" and len(values) > 1:
+                message = "neuronx-cc compiles a graph that has its shapes inside"
+                yield Problem("NCDK-COMPILE-010", (*at, field), message, "the one that the graph has")
 
 
 def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Problem]:
     wanted = deployment.models[name].compile
     pointer = (*at, "sdk" if wanted.sdk else "engine")
-    places = services(deployment, name)
-    if not places:
-        return
     try:
-        chosen = sdk(deployment, name)
-        for service in places:
+        chosen = sdk(wanted) if wanted.engine in ENGINES else wanted.sdk
+        for service in services(deployment, name):
             found = software.resolve(
                 target=wanted.target,
                 engine=wanted.engine,
@@ -118,7 +115,7 @@ def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Pro
                 sdk=chosen,
             )
             for warning in found.warnings:
-                yield Problem("NCDK-COMPILE-006", pointer, warning, given=chosen)
+                yield Problem("NCDK-COMPILE-006", pointer, warning, given=found.sdk)
     except software.DeadCombination as dead:
         last = f'sdk: "{dead.last_working}" is the last that worked; or ' if dead.last_working else ""
         yield Problem("NCDK-COMPILE-005", pointer, str(dead), fix=f"{last}take another engine or target")
@@ -126,6 +123,17 @@ def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Pro
         yield Problem("NCDK-COMPILE-005", pointer, str(unknown), ", ".join(software.sdks()[:5]))
     except regions.UnknownRegion:
         return  # another check's subject
+
+
+def _compiler_arguments(pointer: Pointer, wanted: Compile) -> Iterator[Problem]:
+    if wanted.engine == "onnxruntime" and wanted.compiler_args:
+        yield Problem("NCDK-COMPILE-009", pointer, "ONNX Runtime takes no arguments", fix="remove compiler_args")
+        return
+    for index, argument in enumerate(wanted.compiler_args):
+        if argument.split("=")[0] in _OURS:
+            fix = "use target" if argument.startswith("--target") else "remove it"
+            message = "the compile job sets this argument itself"
+            yield Problem("NCDK-COMPILE-009", (*pointer, index), message, fix=fix)
 
 
 def _tensor_parallel(pointer: Pointer, wanted: Compile) -> Iterator[Problem]:

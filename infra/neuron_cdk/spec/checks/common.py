@@ -1,0 +1,93 @@
+"""What several rules ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from neuron_cdk.catalog import instances, regions
+from neuron_cdk.catalog.instances import InstanceType
+
+from ..deployment import Compile, Deployment, EfaLayout, Fleet
+from ..findings import Problem
+from ..source import Pointer
+from ..zones import zones
+
+SAGEMAKER = "ml."
+"""How SageMaker's names of instance types start."""
+
+
+def instance(name: str) -> InstanceType | None:
+    """The type behind an EC2 or SageMaker name; None for one that another check refuses."""
+    try:
+        return instances.get(name.removeprefix(SAGEMAKER))
+    except instances.UnknownInstanceType:
+        return None
+
+
+def efa_layout(fleet: Fleet) -> EfaLayout:
+    """What the file asks for, or what the catalogue has for the fleet's first type."""
+    if fleet.efa:
+        return fleet.efa.layout
+    first = instance(fleet.instance_types[0])
+    return instances.default_efa_layout(first) if first else "none"
+
+
+def network_zones(deployment: Deployment) -> tuple[str, ...]:
+    """The network's zones; none when another rule refuses what the file says about them."""
+    try:
+        return zones(deployment)
+    except (ValueError, regions.UnknownRegion):
+        return ()
+
+
+def is_zone_name(region: str, zone: str) -> bool:
+    """Whether a zone goes by its name (``us-east-1a``), which every account maps to another place, not by its id."""
+    return zone.startswith(region)
+
+
+def fits_target(at: Pointer, names: Sequence[str], model: str, wanted: Compile) -> Iterator[Problem]:
+    """Whether instances run what a model was compiled for."""
+    for index, name in enumerate(names):
+        host = instance(name)
+        if host and host.target != wanted.target:
+            able = [each.name for each in instances.all_types() if each.target == wanted.target]
+            prefix = SAGEMAKER if name.startswith(SAGEMAKER) else ""
+            yield Problem(
+                "NCDK-TYPE-008",
+                (*at, index),
+                f"model {model} is compiled for {wanted.target}, and {name} runs {host.target or 'no Neuron program'}",
+                some([prefix + each for each in able]),
+                f"compile {model} for {host.target}, or take another type" if host.target else "take another type",
+            )
+
+
+def holds_model(at: Pointer, names: Sequence[str], model: str, wanted: Compile) -> Iterator[Problem]:
+    """Whether instances have the cores that one copy of a model is spread over."""
+    for index, name in enumerate(names):
+        host = instance(name)
+        if host and host.target == wanted.target and 1 < wanted.tensor_parallel > host.neuron_cores:
+            able = [
+                each.name
+                for each in instances.all_types()
+                if each.target == wanted.target and each.neuron_cores >= wanted.tensor_parallel
+            ]
+            prefix = SAGEMAKER if name.startswith(SAGEMAKER) else ""
+            yield Problem(
+                "NCDK-TYPE-011",
+                (*at, index),
+                f"{name} has {host.neuron_cores} NeuronCores, and model {model} needs {wanted.tensor_parallel}",
+                some([prefix + each for each in able]),
+                "take a larger type, or lower tensor_parallel",
+            )
+
+
+def repeated(at: Pointer, entries: Sequence[object]) -> Iterator[Problem]:
+    """Entries that are in a list already."""
+    for index, entry in enumerate(entries):
+        if entry in entries[:index]:
+            yield Problem("NCDK-FIELD-008", (*at, index), "this is in the list already", fix="remove it", given=entry)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of a list, for people to read."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
