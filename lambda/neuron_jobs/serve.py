@@ -287,7 +287,7 @@ class Server(ThreadingHTTPServer):
         self._count = 0
         self._idle = threading.Condition()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class names it
         """One line for a connection that broke, instead of a stack trace."""
         _say("connection lost", client=client_address[0], error=repr(sys.exc_info()[1]))
 
