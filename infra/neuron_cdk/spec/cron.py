@@ -8,12 +8,12 @@ _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 _DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 # name, lowest, highest, words that stand for numbers (the first for the lowest), what else the field alone may say
 _FIELDS: tuple[tuple[str, int, int, list[str], str], ...] = (
-    ("minute", 0, 59, [], ""),
-    ("hour", 0, 23, [], ""),
-    ("day of month", 1, 31, [], r"\?|L|LW|[0-9]{1,2}W"),
-    ("month", 1, 12, _MONTHS, ""),
-    ("day of week", 1, 7, _DAYS, r"\?|L|[1-7]L|[1-7]#[1-5]"),
-    ("year", 1970, 2199, [], ""),
+    ("a minute", 0, 59, [], ""),
+    ("an hour", 0, 23, [], ""),
+    ("a day of month", 1, 31, [], r"\?|L|LW|[0-9]{1,2}W"),
+    ("a month", 1, 12, _MONTHS, ""),
+    ("a day of week", 1, 7, _DAYS, r"\?|L|[1-7]L|[1-7]#[1-5]"),
+    ("a year", 1970, 2199, [], ""),
 )
 _ITEM = re.compile(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]{1,4}))?")
 
@@ -27,7 +27,7 @@ def mistake(expression: str) -> str | None:
         if re.fullmatch(special, text):
             continue
         if not all(_valid(item, lowest, highest, words) for item in text.split(",")):
-            return f"{text[:20]} is not a {name} ({lowest} to {highest})"
+            return f"{text[:20]} is not {name} ({lowest} to {highest})"
     if (fields[2] == "?") == (fields[4] == "?"):
         return "exactly one of day of month and day of week is ?"
     return None
