@@ -19,7 +19,7 @@ from ..catalog import instances, software
 from ..nag import acknowledge
 from ..network.efa import EfaSecurityGroup, network_interfaces
 from ..network.security_groups import client_security_group
-from ..roles import Allow, service_role
+from ..roles import Allow, arn, service_role
 from . import neuron_metrics
 from .user_data import user_data
 
@@ -120,8 +120,12 @@ class NeuronFleet(Construct):
             service="ec2.amazonaws.com",
             allow=[
                 Allow(
+                    ["ssm:UpdateInstanceInformation"],
+                    [arn(self, "ec2", "instance/*")],
+                    why="the group's instances, with ids nobody knows before",
+                ),
+                Allow(
                     [
-                        "ssm:UpdateInstanceInformation",
                         "ssmmessages:CreateControlChannel",
                         "ssmmessages:CreateDataChannel",
                         "ssmmessages:OpenControlChannel",

@@ -116,8 +116,10 @@ class ArtifactStore(Construct):
                 },
             )
         )
-        # Auto Scaling launches instances with volumes under this key in the name of its service-linked role. A key
-        # policy refuses principals that do not exist yet, as that one in a new account: so the account, narrowed to it.
+        # Auto Scaling launches instances with volumes under this key, and publishes to topics under it, in the name of
+        # its service-linked role. No policy of ours is on that role, so the key policy alone must let it (a statement
+        # for the account's root only lets IAM policies decide), and a key policy refuses a principal that does not
+        # exist yet, as that role in a new account. So: anybody, narrowed to it.
         auto_scaling = {
             "ArnLike": {
                 "aws:PrincipalArn": f"arn:{Aws.PARTITION}:iam::{stack.account}:role/aws-service-role/"
@@ -127,7 +129,7 @@ class ArtifactStore(Construct):
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="VolumesOfAutoScaling",
-                principals=[iam.AccountRootPrincipal()],
+                principals=[iam.AnyPrincipal()],
                 actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
                 resources=["*"],
                 conditions=auto_scaling,
@@ -136,7 +138,7 @@ class ArtifactStore(Construct):
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="GrantsOfAutoScaling",
-                principals=[iam.AccountRootPrincipal()],
+                principals=[iam.AnyPrincipal()],
                 actions=["kms:CreateGrant"],
                 resources=["*"],
                 conditions={**auto_scaling, "Bool": {"kms:GrantIsForAWSResource": "true"}},

@@ -177,7 +177,12 @@ class NeuronNetwork(Construct):
             self,
             "FlowLogRole",
             service="vpc-flow-logs.amazonaws.com",
-            allow=[Allow(["logs:CreateLogStream", "logs:PutLogEvents"], [log_group.log_group_arn])],
+            this_account_only=True,
+            allow=[
+                Allow(
+                    ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [log_group.log_group_arn]
+                )
+            ],
         )
         ec2.CfnFlowLog(
             self,
