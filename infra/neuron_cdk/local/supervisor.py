@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ class Status:
     jobs: dict[str, str] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name to ``{"status": …, "pids": […]}``: the processes that answer, to kill in a test of faults."""
+
+
+class _EndedError(LocalError):
+    """The server was there and is not any more."""
 
 
 class EmbeddedAws:
@@ -90,17 +95,19 @@ class EmbeddedAws:
         made, or the server ends.
         """
         with locked(self._folder / "up.lock"):
-            if not self._running():
-                python = environment.ensure(progress=progress)
-                self._clear()
-                progress("starting the embedded AWS")
-                try:
-                    self._start(python)
+            if self._running():
+                with suppress(_EndedError):  # one that is dying is as good as none
                     self._wait_until_ready()
-                except BaseException:  # Ctrl-C included: nothing half-started stays behind
-                    self._stop()
-                    raise
-            self._wait_until_ready()
+                    return
+            python = environment.ensure(progress=progress)
+            self._clear()
+            progress("starting the embedded AWS")
+            try:
+                self._start(python)
+                self._wait_until_ready()
+            except BaseException:  # Ctrl-C included: nothing half-started stays behind
+                self._stop()
+                raise
 
     def down(self, *, delete_state: bool = False) -> None:
         """Stop every process and remove everything temporary; with ``delete_state`` forget what was deployed too."""
@@ -182,7 +189,7 @@ class EmbeddedAws:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if not self._running():
-                raise LocalError(f"the embedded AWS ended while it started: {self._last_words()}")
+                raise _EndedError(f"the embedded AWS ended while it started: {self._last_words()}")
             try:
                 if self._ask(timeout=5)["ready"]:
                     return
@@ -216,7 +223,10 @@ class EmbeddedAws:
         self._clear()
 
     def _clear(self) -> None:
-        shutil.rmtree(self._run, ignore_errors=True)
+        deadline = time.monotonic() + _STOP_SECONDS
+        # What a killed server leaves ends by itself in less than a second, and may write its last meanwhile.
+        while self._run.exists() and time.monotonic() < deadline:
+            shutil.rmtree(self._run, ignore_errors=True)
         (self._folder / "server.json").unlink(missing_ok=True)
 
     def _last_words(self) -> str:

@@ -49,6 +49,11 @@ def install() -> None:
     patching.replace(lambda_svc, "_execute_function_warm", _run_and_name)
 
 
+def end_workers() -> None:
+    """End every worker and remove its folder, what it runs now included."""
+    patching.original(lambda_runtime, "reset")()
+
+
 def _invoke_and_note(self: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:
     answer: dict[str, Any] = _invoke(self, *arguments, **keywords)
     _raised.set(answer if "errorType" in answer else {})

@@ -24,7 +24,7 @@ def serve(folder: Path, listen: int, port: int) -> None:
     _surround(folder, port)
 
     # ministack reads its settings when it is imported.
-    from . import additions, processes, recovery, state
+    from . import additions, functions, processes, recovery, state
     from .sagemaker import service
 
     additions.install()
@@ -35,6 +35,7 @@ def serve(folder: Path, listen: int, port: int) -> None:
         asyncio.run(_serve(listen, recovery.recover))
         state.save()
     finally:
+        functions.end_workers()
         processes.stop_all()
 
 
