@@ -21,6 +21,8 @@ class ArtifactStore(Construct):
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
+        # The log bucket has no ACLs, which needs this flag; an app that uses the construct may not have set it.
+        self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self.key = kms.Key(
             self,
             "Key",
