@@ -94,12 +94,14 @@ def sagemaker_role(
     construct_id: str,
     *,
     vpc: ec2.IVpc,
+    security_group_id: str,
     key: kms.IKey,
     log_group: str,
     image: str | None = None,
     allow: Sequence[Allow] = (),
 ) -> iam.Role:
-    """The role of a job or an endpoint: it logs to one group, uses one key, attaches to this VPC's private subnets.
+    """The role of a job or an endpoint: it logs to one group, uses one key, attaches to this VPC's private subnets
+    with one security group.
 
     The network actions are those SageMaker's guide lists for jobs and models with a ``VpcConfig``.
 
@@ -132,10 +134,10 @@ def sagemaker_role(
             ],
             [
                 arn(scope, "ec2", "network-interface/*"),
-                arn(scope, "ec2", "security-group/*"),
+                arn(scope, "ec2", f"security-group/{security_group_id}"),
                 *(arn(scope, "ec2", f"subnet/{subnet.subnet_id}") for subnet in vpc.private_subnets),
             ],
-            why="SageMaker makes the interfaces, with ids nobody knows before; the subnets are named",
+            why="SageMaker makes the interfaces, with ids nobody knows before; subnets and group are named",
         ),
         Allow(
             [

@@ -53,17 +53,18 @@ class NeuronEndpoint(Construct):
         image = software.resolve(
             target=model.target, engine=model.engine, service="endpoint", region=stack.region, sdk=model.sdk
         ).image
+        group = client_security_group(
+            self, "SecurityGroup", vpc=vpc, description="Serving containers: TLS to AWS, nothing in"
+        )
         self.role = sagemaker_role(
             self,
             "Role",
             vpc=vpc,
+            security_group_id=group.attr_group_id,
             key=key,
             log_group="/aws/sagemaker/Endpoints/",
             image=image,
             allow=model.pipeline.store.read_artifact(model.artifact_key),
-        )
-        group = client_security_group(
-            self, "SecurityGroup", vpc=vpc, description="Serving containers: TLS to AWS, nothing in"
         )
         served = sagemaker.CfnModel(
             self,

@@ -55,7 +55,10 @@ class CompilePipeline(Construct):
             self, "Jobs", path=str(lambda_root()), exclude=only("neuron_jobs"), ignore_mode=IgnoreMode.GIT
         )
         self._code = hook_code()
-        self.job_role = self._job_role(vpc)
+        group = client_security_group(
+            self, "JobSecurityGroup", vpc=vpc, description="Compile jobs: TLS to AWS, nothing in"
+        ).attr_group_id
+        self.job_role = self._job_role(vpc, group)
         registry, bucket = store.registry.table_name, store.bucket.bucket_name
 
         register = self._hook(
@@ -113,9 +116,7 @@ class CompilePipeline(Construct):
                 "JOB_ROLE_ARN": self.job_role.role_arn,
                 "KEY_ARN": store.key.key_arn,
                 "SUBNETS": ",".join(subnet.subnet_id for subnet in vpc.private_subnets),
-                "SECURITY_GROUPS": client_security_group(
-                    self, "JobSecurityGroup", vpc=vpc, description="Compile jobs: TLS to AWS, nothing in"
-                ).attr_group_id,
+                "SECURITY_GROUPS": group,
                 "JOBS_CODE_URI": self._jobs.s3_object_url,
                 "LEASE_SECONDS": str(LEASE_MARGIN.to_seconds()),
             },
@@ -242,7 +243,7 @@ class CompilePipeline(Construct):
             construct_id, principal=iam.ServicePrincipal("events.amazonaws.com"), source_arn=rule.attr_arn
         )
 
-    def _job_role(self, vpc: ec2.IVpc) -> iam.Role:
+    def _job_role(self, vpc: ec2.IVpc, security_group_id: str) -> iam.Role:
         jobs_bucket = f"arn:{Aws.PARTITION}:s3:::{self._jobs.s3_bucket_name}"
         code = self._jobs.s3_object_key
         return sagemaker_role(
@@ -251,6 +252,7 @@ class CompilePipeline(Construct):
             key=self.store.key,
             log_group="/aws/sagemaker/ProcessingJobs",
             vpc=vpc,
+            security_group_id=security_group_id,
             allow=[
                 self.store.objects("requests/*", "s3:GetObject", why="the role serves jobs of every key"),
                 self.store.objects("artifacts/*", "s3:PutObject", why="the role serves jobs of every key"),
