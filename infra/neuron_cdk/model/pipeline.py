@@ -129,11 +129,12 @@ class CompilePipeline(Construct):
             "Request",
             request_machine(
                 begin=begin.function.function_arn,
+                record_failure=record_failure.function.function_arn,
                 answer=answer.function.function_arn,
                 compile_machine=self.compile_machine.attr_arn,
                 registry=registry,
             ),
-            _invoke(begin, answer),
+            _invoke(begin, record_failure, answer),
             store.items("dynamodb:GetItem"),
             store.use_key(),
             Allow(["states:StartExecution"], [self.compile_machine.attr_arn]),

@@ -44,7 +44,7 @@ _NO_HOST = (
 )
 
 
-def request_machine(*, begin: str, answer: str, compile_machine: str, registry: str) -> State:
+def request_machine(*, begin: str, record_failure: str, answer: str, compile_machine: str, registry: str) -> State:
     """Answer one CloudFormation request.
 
     A hit takes three states: Begin, Route, Answer. A miss starts the compile machine (or finds that someone has) and
@@ -90,10 +90,17 @@ def request_machine(*, begin: str, answer: str, compile_machine: str, registry: 
                 "Catch": [
                     # Started already: by this request, before something made it try again.
                     {"ErrorEquals": ["StepFunctions.ExecutionAlreadyExistsException"], "Next": "Pause"},
-                    _answer_error("StartCompile"),
+                    {**_answer_error("StartCompile"), "Next": "GiveUpLease"},
                 ],
                 "Next": "Pause",
             },
+            # Nobody will compile under this lease: whoever asks next must not wait for it to run out.
+            "GiveUpLease": _invoke(
+                record_failure,
+                payload={"compile": "{% $begun.compile %}", "error": "{% $outcome.error %}"},
+                Next="Answer",
+                Catch=[_answer_error("GiveUpLease")],
+            ),
             "Pause": {"Type": "Wait", "Seconds": "{% $states.context.Execution.Input.poll_seconds %}", "Next": "Look"},
             "Look": {
                 "Type": "Task",
