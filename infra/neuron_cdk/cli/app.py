@@ -24,7 +24,9 @@ class Parts(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in _PARTS:
-            return get_command(import_module(_PARTS[cmd_name]).app)
+            part = get_command(import_module(_PARTS[cmd_name]).app)
+            part.name = cmd_name
+            return part
         return super().get_command(ctx, cmd_name)
 
 

@@ -56,7 +56,7 @@ SOURCE_KINDS = ("s3", "huggingface", "path")
 class Part(BaseModel):
     """What every part of the file has in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

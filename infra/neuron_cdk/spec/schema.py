@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from typing import Any
 
 from neuron_cdk.catalog import instances, regions
 
-from .deployment import Deployment
+from . import deployment
 
 
 def json_schema() -> dict[str, Any]:
@@ -14,9 +16,12 @@ def json_schema() -> dict[str, Any]:
 
     What the catalogue knows (regions, instance types) are examples, not enumerations: it grows.
     """
-    schema = Deployment.model_json_schema()
+    schema = deployment.Deployment.model_json_schema()
+    descriptions = _descriptions()
     for part in (schema, *schema["$defs"].values()):
-        for field in part.get("properties", {}).values():
+        for name, field in part.get("properties", {}).items():
+            if (part["title"], name) in descriptions:
+                field["description"] = descriptions[part["title"], name]
             field.pop("title", None)  # pydantic's "Availability Zones" tells nobody anything
             if "patternProperties" in field:
                 field["additionalProperties"] = False
@@ -34,3 +39,26 @@ def json_schema() -> dict[str, Any]:
         **schema,
         "title": "neuron-cdk deployment file",
     }
+
+
+def _descriptions() -> dict[tuple[str, str], str]:
+    """The text under each field, by class and field.
+
+    Pydantic can collect them too, but does it on every import, and ``validate`` is to start at once.
+    """
+    classes = {
+        node.name: node for node in ast.parse(inspect.getsource(deployment)).body if isinstance(node, ast.ClassDef)
+    }
+    found: dict[tuple[str, str], str] = {}
+    for name, node in classes.items():
+        for field, text in zip(node.body, node.body[1:], strict=False):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=attribute)),
+                    ast.Expr(value=ast.Constant(value=str(description))),
+                ):
+                    found[name, attribute] = inspect.cleandoc(description)
+        for base in node.bases:  # a subclass follows its base in the file
+            inherited = [key for key in found if isinstance(base, ast.Name) and key[0] == base.id]
+            found |= {(name, key[1]): found[key] for key in inherited if (name, key[1]) not in found}
+    return found
