@@ -250,6 +250,59 @@ def test_a_job_that_the_kill_interrupted_has_failed(
     )
 
 
+def test_an_execution_that_the_kill_interrupted_has_failed_and_its_rule_was_told(
+    kill: Any, again: Any, eventually: Any, operate_on: Any
+) -> None:
+    client = again()
+    client("s3").create_bucket(Bucket="told")
+    resources = {
+        "Function": {
+            "Type": "AWS::Lambda::Function",
+            "Properties": {
+                "Runtime": "python3.13",
+                "Handler": "index.handler",
+                "Role": "arn:aws:iam::000000000000:role/neuron",
+                "Code": {
+                    "ZipFile": "import boto3\n"
+                    "def handler(event, context):\n"
+                    "    name = event['detail']['name']\n"
+                    "    boto3.client('s3').put_object(Bucket='told', Key=name, Body=event['detail']['error'])\n"
+                },
+            },
+        },
+        "Rule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": {"source": ["aws.states"], "detail": {"status": ["FAILED"]}},
+                "Targets": [{"Id": "function", "Arn": {"Fn::GetAtt": ["Function", "Arn"]}}],
+            },
+        },
+        "Machine": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {
+                "StateMachineName": "sleeper",
+                "RoleArn": "arn:aws:iam::000000000000:role/neuron",
+                "Definition": {
+                    "StartAt": "Wait",
+                    "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}},
+                },
+            },
+        },
+    }
+    assert operate_on(client, "create", "machine", resources) == "CREATE_COMPLETE"
+    (machine,) = client("stepfunctions").list_state_machines()["stateMachines"]
+    client("stepfunctions").start_execution(stateMachineArn=machine["stateMachineArn"], name="long")
+    operate_on(client, "create", "saving", _bucket("saving"))
+
+    kill()
+    client = again()
+
+    told = eventually(lambda: client("s3").list_objects_v2(Bucket="told").get("Contents"))
+    assert [item["Key"] for item in told] == ["long"]
+    error = client("s3").get_object(Bucket="told", Key="long")["Body"].read()
+    assert error == b"States.ServiceRestart"
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_endpoints_serve_again_without_their_artifact(
     end: str,

@@ -24,7 +24,7 @@ Response = tuple[int, dict[str, str], bytes]
 
 
 class ServiceError(Exception):
-    """What the service answers instead: ``code`` is the Code that boto3 shows, ``members`` what the error has besides."""
+    """What the service answers instead: ``code`` is the Code that boto3 shows, ``members`` the rest of the error."""
 
     def __init__(self, code: str, message: str, status: int = 400, **members: object) -> None:
         super().__init__(message)

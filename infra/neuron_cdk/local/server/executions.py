@@ -19,7 +19,7 @@ from ministack.services import stepfunctions
 
 from . import patching
 from .api import ServiceError
-from .sagemaker import service
+from .sagemaker import service, store
 
 _Failed = patching.original(stepfunctions, "_ExecutionError")
 _executions = patching.original(stepfunctions, "_executions")
@@ -32,6 +32,7 @@ _fail = patching.original(stepfunctions, "_fail_execution")
 _tell = patching.original(stepfunctions, "_emit_execution_status_event")
 _add_event = patching.original(stepfunctions, "_add_event")
 
+_INTERRUPTED = "States.ServiceRestart"
 _POLL_SECONDS = 0.1
 _NAMED = ("ResourceLimitExceeded", "ResourceInUse", "ResourceNotFound")
 _current: ContextVar[dict[str, Any] | None] = ContextVar("neuron_cdk_execution", default=None)
@@ -43,6 +44,19 @@ def install() -> None:
     patching.replace(stepfunctions, "_invoke_nested_start_execution", _start_nested_by_its_names)
     patching.replace(stepfunctions, "_run_execution", _run_within_its_time)
     patching.replace(stepfunctions, "_fail_execution", _fail_once)
+
+
+def tell_of_interrupted() -> None:
+    """Send the status events of the executions that the last server's death ended; ministack tells nobody.
+
+    So rules on dead executions do their work, which is to release what those held.
+    """
+    for (account, region, _), execution in _executions.all_items():
+        if execution.get("error") == _INTERRUPTED and execution["events"][-1]["type"] != "ExecutionFailed":
+            details = {"error": execution["error"], "cause": execution["cause"]}
+            _add_event(execution, "ExecutionFailed", {"executionFailedEventDetails": details})
+            store.speak_for(account, region)
+            _tell(execution)
 
 
 def _processing_job(resource: str, request: dict[str, Any]) -> dict[str, Any]:

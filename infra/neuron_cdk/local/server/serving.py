@@ -27,6 +27,7 @@ def serve(folder: Path, listen: int, port: int) -> None:
     from . import additions, functions, processes, recovery, state
     from .sagemaker import service
 
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # ministack turns INFO on for everybody
     additions.install()
     state.configure(folder / "saved")
     service.configure(folder, lambda_root(), state.save)

@@ -1,0 +1,256 @@
+"""The whole platform, deployed by the CDK's command line to the embedded AWS: what ``make deploy-local`` does, and faults.
+
+Nothing here is a stand-in but AWS itself: a real model, compiled by the pipeline's job, served by a process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuron_cdk.local import EmbeddedAws
+from neuron_cdk.local.sample import Sample
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("neuron-cdk")
+SOURCE_BUCKET, SOURCE_KEY = "neuron-cdk-models", "magika/model.onnx"
+
+
+@dataclass
+class Platform:
+    """One state folder, and the command that deploys to it."""
+
+    state: Path
+    clients_of: Any
+
+    @property
+    def aws(self) -> EmbeddedAws:
+        return EmbeddedAws(self.state)
+
+    def client(self, service: str) -> Any:
+        return self.clients_of(self.aws)(service)
+
+    def start(self, file: Path) -> subprocess.Popen[str]:
+        """Begin a deploy, in a session of its own as a shell's job has one."""
+        return subprocess.Popen(
+            [COMMAND, "local", "deploy", file, "--state", self.state, "--port", "0", "--json"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def deploy(self, file: Path = ROOT / "deployments" / "local.yaml") -> dict[str, Any]:
+        process = self.start(file)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        report: dict[str, Any] = json.loads(out)
+        return report
+
+    def failing(self, file: Path) -> str:
+        process = self.start(file)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 1, err
+        return err
+
+    def variant(self, *changes: tuple[str, str]) -> Path:
+        """``local.yaml`` with some of its text replaced (old, new), in a file of its own."""
+        text = (ROOT / "deployments" / "local.yaml").read_text()
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        file = self.state / "variant.yaml"
+        file.write_text(text)
+        return file
+
+    def jobs(self) -> list[str]:
+        found = self.client("sagemaker").list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
+        return sorted(job["ProcessingJobName"] for job in found)
+
+    def invoke(self, report: dict[str, Any], content: bytes) -> str:
+        """The type that the deployed endpoint gives a file."""
+        sample = Sample()
+        answer = self.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=report["endpoints"]["filetype"]["endpoint_name"],
+            ContentType="application/json",
+            Body=json.dumps({"inputs": {"bytes": [sample.features(content)]}}),
+        )
+        return sample.label(json.loads(answer["Body"].read())["outputs"]["target_label"][0])
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory, clients_of: Any) -> Iterator[Platform]:
+    made = Platform(tmp_path_factory.mktemp("platform"), clients_of)
+    yield made
+    made.aws.down(delete_state=True)
+
+
+@pytest.fixture(scope="module")
+def first(platform: Platform) -> dict[str, Any]:
+    """The report of the first deploy."""
+    return platform.deploy()
+
+
+def test_every_stack_of_the_file_is_deployed(first, platform):
+    assert {stack["name"] for stack in first["stacks"]} == {
+        "local-Artifacts",
+        "local-Network",
+        "local-Pipeline",
+        "local-Fleet-pretrain",
+        "local-Fleet-serve",
+        "local-Endpoint-filetype",
+    }
+    assert all(stack["changed"] for stack in first["stacks"])
+
+
+def test_the_report_is_kept_as_it_was_printed(first, platform):
+    assert json.loads((platform.state / "report.json").read_text()) == first
+
+
+def test_the_model_is_compiled_once_by_a_processing_job(first, platform):
+    assert first["models"]["magika"]["cache"] == "miss"
+    assert len(platform.jobs()) == 1
+
+
+def test_the_compiled_model_answers_as_the_original_does(first):
+    endpoint = first["endpoints"]["filetype"]
+    assert endpoint["requests"] == 200
+    assert endpoint["agreement"] == 1.0
+    assert endpoint["files"]["app.py"] == "python"
+
+
+def test_the_artifact_is_not_the_source(first, platform):
+    source = Sample().model.read_bytes()
+    bucket, _, prefix = first["models"]["magika"]["artifact_uri"].removeprefix("s3://").partition("/")
+    s3 = platform.client("s3")
+    objects = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    digests = {
+        hashlib.sha256(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()).hexdigest() for found in objects
+    }
+    assert len(objects) >= 3
+    assert hashlib.sha256(source).hexdigest() not in digests
+
+
+def test_a_training_fleet_has_its_interfaces_and_its_bounds(first, platform):
+    (group,) = [
+        group
+        for group in platform.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        if "pretrain" in group["AutoScalingGroupName"]
+    ]
+    assert (group["MinSize"], group["MaxSize"]) == (0, 4)
+    version = platform.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=group["LaunchTemplate"]["LaunchTemplateId"], Versions=[group["LaunchTemplate"]["Version"]]
+    )["LaunchTemplateVersions"][0]
+    assert len(version["LaunchTemplateData"]["NetworkInterfaces"]) == 8
+
+
+def test_serving_goes_on_when_the_source_is_deleted(first, platform):
+    s3 = platform.client("s3")
+    kept = s3.get_object(Bucket=SOURCE_BUCKET, Key=SOURCE_KEY)["Body"].read()
+    s3.delete_object(Bucket=SOURCE_BUCKET, Key=SOURCE_KEY)
+    try:
+        assert platform.invoke(first, (ROOT / "app.py").read_bytes()) == "python"
+    finally:
+        s3.put_object(Bucket=SOURCE_BUCKET, Key=SOURCE_KEY, Body=kept, ChecksumAlgorithm="SHA256")
+
+
+def test_the_same_again_changes_nothing(first, platform):
+    before = platform.jobs()
+    again = platform.deploy()
+    assert again["changes"] is False
+    assert again["models"]["magika"] == {**first["models"]["magika"], "cache": "hit"}
+    assert platform.jobs() == before
+
+
+def test_a_stack_made_anew_finds_the_artifact_and_starts_no_job(first, platform, eventually):
+    before = platform.jobs()
+    cloudformation = platform.client("cloudformation")
+    cloudformation.delete_stack(StackName="local-Endpoint-filetype")
+    eventually(lambda: not platform.client("sagemaker").list_endpoints()["Endpoints"])
+    again = platform.deploy(platform.variant(("network:", "tags: {team: vision}\nnetwork:")))
+    assert again["changes"] is True
+    assert again["models"]["magika"]["cache"] == "hit"
+    assert again["models"]["magika"]["artifact_key"] == first["models"]["magika"]["artifact_key"]
+    assert platform.jobs() == before
+
+
+def test_a_model_that_does_not_compile_says_why_and_the_old_one_serves_on(first, platform):
+    platform.client("s3").put_object(
+        Bucket=SOURCE_BUCKET, Key="broken/model.onnx", Body=b"not a model", ChecksumAlgorithm="SHA256"
+    )
+    message = platform.failing(platform.variant(("/magika/}", "/broken/}")))
+    assert "local-Endpoint-filetype rolled back" in message
+    assert "model.onnx is no model that ONNX Runtime" in message
+    assert "Traceback" not in message
+    status = platform.client("cloudformation").describe_stacks(StackName="local-Endpoint-filetype")["Stacks"][0]
+    assert status["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert platform.invoke(first, (ROOT / "app.py").read_bytes()) == "python"
+
+
+def test_a_model_that_is_not_there_says_so(first, platform):
+    message = platform.failing(platform.variant(("/magika/}", "/nowhere/}")))
+    assert "nowhere/" in message
+    assert "Traceback" not in message
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path, own_aws):
+    own_aws.up()
+    port = own_aws.url.rpartition(":")[2]
+    done = subprocess.run(
+        [
+            COMMAND,
+            "local",
+            "deploy",
+            ROOT / "deployments" / "local.yaml",
+            "--state",
+            tmp_path / "other",
+            "--port",
+            port,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"port {port} is in use" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_after_an_interrupt_the_next_run_goes_on(first, platform, eventually):
+    process = platform.start(platform.variant(("[1, 8]", "[1, 2]")))
+    eventually(lambda: _status(platform, "local-Endpoint-filetype") == "UPDATE_IN_PROGRESS")
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().splitlines() == ["neuron-cdk: interrupted; run the same again to go on"]
+    report = platform.deploy(platform.state / "variant.yaml")
+    assert report["endpoints"]["filetype"]["agreement"] == 1.0
+
+
+def test_after_the_embedded_aws_died_the_next_run_goes_on(first, platform, eventually):
+    process = platform.start(platform.variant(("[1, 8]", "[1, 3]")))
+    eventually(lambda: _status(platform, "local-Endpoint-filetype") == "UPDATE_IN_PROGRESS")
+    os.kill(platform.aws.status().pid or 0, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "the embedded AWS stopped during the deploy" in err
+    assert "Traceback" not in err
+    report = platform.deploy(platform.state / "variant.yaml")
+    assert report["endpoints"]["filetype"]["agreement"] == 1.0
+
+
+def _status(platform: Platform, stack: str) -> str:
+    found: str = platform.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+    return found
