@@ -121,7 +121,7 @@ class HuggingFaceSource(Part):
 
 
 class PathSource(Part):
-    """A folder beside the deployment files, uploaded as an asset."""
+    """A folder of the repository, uploaded as an asset."""
 
     path: Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
     """Relative to the folder that the command runs in, and below it."""
