@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Literal
 
 from aws_cdk import Aws, RemovalPolicy, Stack, Tags
@@ -199,18 +200,21 @@ class NeuronNetwork(Construct):
 def subnet_ranges(cidr: str, zones: int) -> tuple[list[str], list[str]]:
     """Split a VPC's range: equal private ranges, the largest that fit, and a small public one a zone.
 
+    For up to six zones, which is what the largest region has.
+
     >>> subnet_ranges("10.0.0.0/16", 2)
     (['10.0.0.0/18', '10.0.64.0/18'], ['10.0.192.0/24', '10.0.193.0/24'])
 
     :raises ValueError: when the range leaves a private subnet fewer than 64 addresses.
     """
     network = ipaddress.IPv4Network(cidr)
-    bits = zones.bit_length()  # room for the private subnets and at least one more block, which the public ones share
+    bits = zones.bit_length()  # room for the private subnets and at least one more block, for the public ones
     if network.prefixlen + bits > 26:
         raise ValueError(f"{cidr} is too small for {zones} zones: give at least a /{26 - bits}")
-    *private, last = network.subnets(prefixlen_diff=bits)
-    public = last.subnets(new_prefix=min(28, max(24, last.prefixlen + bits)))
-    return [str(block) for block in private[:zones]], [str(next(public)) for _ in range(zones)]
+    blocks = list(network.subnets(prefixlen_diff=bits))
+    length = min(28, max(24, blocks[0].prefixlen + bits))  # EC2's smallest subnet is a /28
+    public = chain.from_iterable(block.subnets(new_prefix=length) for block in reversed(blocks[zones:]))
+    return [str(block) for block in blocks[:zones]], [str(block) for block in islice(public, zones)]
 
 
 def _this_account_only() -> dict[str, object]:
