@@ -1,0 +1,169 @@
+"""One app with every construct in the shapes the tests ask about, synthesized once a session."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Template
+
+from neuron_cdk import (
+    ArtifactStore,
+    CompiledModel,
+    CompilePipeline,
+    NeuronEndpoint,
+    NeuronFleet,
+    NeuronNetwork,
+    spec,
+)
+from neuron_cdk.network.efa import EfaSecurityGroup
+
+FLAGS = json.loads((Path(__file__).resolve().parents[2] / "cdk.json").read_text())["context"]
+AWS = Environment(account="111122223333", region="us-east-1")
+EMBEDDED_AWS = Environment(account="000000000000", region="us-east-1")
+ZONES = ("use1-az4", "use1-az6")
+
+
+def model(target: str, engine: str = "torch-neuronx", **compile_options: Any) -> spec.Model:
+    wanted = {"engine": engine, "target": target, "batch_sizes": (1, 4), **compile_options}
+    return spec.Model.model_validate(
+        {"source": {"s3": "s3://models/minilm/"}, "task": "feature-extraction", "compile": wanted}
+    )
+
+
+class Platform:
+    """What fleets, models and endpoints are given: a store, a network, a pipeline, in a stack of their own."""
+
+    def __init__(self, app: App, name: str, env: Environment = AWS) -> None:
+        self.env = env
+        self.stack = Stack(app, name, env=env)
+        self.store = ArtifactStore(self.stack, "Store")
+        self.network = NeuronNetwork(
+            self.stack, "Network", cidr="10.0.0.0/16", zones=ZONES, egress="nat", key=self.store.key
+        )
+        self.vpc, self.key = self.network.vpc, self.store.key
+        self.pipeline = CompilePipeline(self.stack, "Pipeline", store=self.store, vpc=self.vpc)
+
+
+def build(app: App) -> None:
+    """Every stack the tests read, by the name they read it under."""
+    aws = Platform(app, "platform")
+    embedded = Platform(app, "embedded", EMBEDDED_AWS)
+
+    def stack(name: str, env: Environment = AWS) -> Stack:
+        return Stack(app, name, env=env)
+
+    def fleet(name: str, types: list[str], **options: Any) -> None:
+        options = {"size": spec.Size(min=0, max=4), **options}
+        NeuronFleet(stack(name), "Fleet", vpc=aws.vpc, key=aws.key, instance_types=types, **options)
+
+    def endpoint(name: str, compiled: spec.Model, instance_type: str, platform: Platform = aws) -> None:
+        scope = stack(name, platform.env)
+        made = CompiledModel(scope, "Model", pipeline=platform.pipeline, name="minilm", model=compiled)
+        served = NeuronEndpoint(
+            scope,
+            "Endpoint",
+            model=made,
+            instance_type=instance_type,
+            vpc=platform.vpc,
+            key=platform.key,
+            instance_count=2,
+        )
+        caller = iam.Role(scope, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        served.grant_invoke(caller)
+
+    isolated = stack("isolated")
+    NeuronNetwork(isolated, "Network", cidr="10.1.0.0/20", zones=ZONES[:1], egress="endpoints-only", key=aws.key)
+    EfaSecurityGroup(stack("efa-group"), "Group", vpc=aws.vpc)
+    fleet("trn1-efa", ["trn1.32xlarge"], zone="use1-az6")
+    fleet("trn2-efa-only", ["trn2.48xlarge"], zone="use1-az4", layout="efa-only")
+    fleet("trn1-no-efa", ["trn1.32xlarge"], layout="none")
+    fleet("one-type", ["inf2.xlarge"])
+    fleet("two-types", ["inf2.xlarge", "inf2.8xlarge"])
+    fleet("spot", ["inf2.xlarge"], purchase="spot")
+    fleet("pinned", ["inf2.xlarge"], ami="ami-0123456789abcdef0")
+    fleet("scaled", ["inf2.xlarge"], scaling=spec.FleetScaling(metric="neuroncore-utilization", target=70))
+    endpoint("inf2-endpoint", model("inf2"), "ml.inf2.xlarge")
+    endpoint("trn1-endpoint", model("trn1"), "ml.trn1.32xlarge")
+    endpoint("cpu-endpoint", model("cpu", "onnxruntime"), "ml.m5.large", embedded)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Template]:
+    """``template("spot")``: a stack of ``build``, for the CDK's assertions."""
+    app = App(analytics_reporting=False, context=FLAGS, outdir=str(tmp_path_factory.mktemp("constructs")))
+    build(app)
+    folder = Path(app.synth().directory)
+
+    made: dict[str, Template] = {}
+
+    def read(name: str) -> Template:
+        if name not in made:
+            made[name] = Template.from_string((folder / f"{name}.template.json").read_text())
+        return made[name]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def resources(template: Callable[[str], Template]) -> Callable[[str, str], dict[str, dict[str, Any]]]:
+    """``resources("spot", "AWS::EC2::LaunchTemplate")``: properties by logical id."""
+
+    def find(name: str, kind: str) -> dict[str, dict[str, Any]]:
+        return {
+            logical_id: resource.get("Properties", {})
+            for logical_id, resource in template(name).find_resources(kind).items()
+        }
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def only(resources: Callable[[str, str], dict[str, dict[str, Any]]]) -> Callable[[str, str], dict[str, Any]]:
+    """The properties of the one resource of its kind in a stack."""
+
+    def find(name: str, kind: str) -> dict[str, Any]:
+        (properties,) = resources(name, kind).values()
+        return properties
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def statements() -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
+    """The inline statements of a role, actions and resources always as lists."""
+
+    def read(role: dict[str, Any]) -> list[dict[str, Any]]:
+        def many(value: Any) -> list[Any]:
+            return value if isinstance(value, list) else [value]
+
+        return [
+            {**statement, "Action": many(statement["Action"]), "Resource": many(statement["Resource"])}
+            for policy in role.get("Policies", ())
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+
+    return read
+
+
+@pytest.fixture
+def stack() -> Stack:
+    """An empty stack, for constructs that are refused."""
+    return Stack(App(analytics_reporting=False, context=FLAGS), "Refused", env=AWS)
+
+
+@pytest.fixture
+def platform() -> Platform:
+    """A platform of its own, for models and endpoints that are refused."""
+    return Platform(App(analytics_reporting=False, context=FLAGS), "Platform")
+
+
+@pytest.fixture(scope="session")
+def a_model() -> Callable[..., spec.Model]:
+    """``a_model("inf2")``: as a deployment file would say it."""
+    return model
