@@ -120,12 +120,11 @@ class EmbeddedAws:
         """What runs now. Raises ``LocalError`` when it runs and does not answer."""
         if not self._running():
             return Status(running=False)
-        server = self._server()
         told = self._ask(timeout=10)
         return Status(
             running=True,
             url=self.url,
-            pid=server["pid"],
+            pid=self._server().get("pid"),
             stacks=told["stacks"],
             jobs=told["jobs"],
             endpoints=told["endpoints"],

@@ -23,12 +23,15 @@ def serve(folder: Path, listen: int, port: int) -> None:
     """Serve on the inherited socket ``listen`` until SIGTERM, with the state saved last in ``folder``."""
     _surround(folder, port)
 
-    # ministack reads its settings when it is imported.
-    from . import additions, functions, processes, recovery, state
-    from .sagemaker import service
+    # ministack reads its settings when it is imported; install() watches the imports of what takes hold of it.
+    from . import additions
 
     logging.getLogger("botocore").setLevel(logging.WARNING)  # ministack turns INFO on for everybody
     additions.install()
+
+    from . import functions, processes, recovery, state
+    from .sagemaker import service
+
     state.configure(folder / "saved")
     service.configure(folder, lambda_root(), state.save)
     state.restore()
