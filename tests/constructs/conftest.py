@@ -152,15 +152,19 @@ def statements() -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def stack() -> Stack:
-    """An empty stack, for constructs that are refused."""
-    return Stack(App(analytics_reporting=False, context=FLAGS), "Refused", env=AWS)
+def app(tmp_path: Path) -> App:
+    """An app of its own, for what is refused or changed by one test."""
+    return App(analytics_reporting=False, context=FLAGS, outdir=str(tmp_path / "cdk.out"))
 
 
 @pytest.fixture
-def platform() -> Platform:
-    """A platform of its own, for models and endpoints that are refused."""
-    return Platform(App(analytics_reporting=False, context=FLAGS), "Platform")
+def stack(app: App) -> Stack:
+    return Stack(app, "Stack", env=AWS)
+
+
+@pytest.fixture
+def platform(app: App) -> Platform:
+    return Platform(app, "Platform")
 
 
 @pytest.fixture(scope="session")

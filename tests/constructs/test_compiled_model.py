@@ -1,0 +1,135 @@
+"""A compiled model as a resource: what CloudFormation is asked, which SDK and hosts, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+from aws_cdk import App, Stack
+
+from neuron_cdk import CompiledModel, spec
+from neuron_cdk.catalog import regions, software
+
+
+@pytest.fixture(scope="session")
+def asked(only):
+    """What the pipeline is asked for."""
+    return lambda name: only(name, "Custom::NeuronCompiledModel")["Model"]
+
+
+def test_cloudformation_waits_its_longest_for_a_compile(only):
+    assert only("inf2-endpoint", "Custom::NeuronCompiledModel")["ServiceTimeout"] == "3600"
+
+
+def test_the_request_says_everything_that_decides_what_the_compiler_makes(asked):
+    request = dict(asked("inf2-endpoint"))
+    del request["Sdk"], request["Image"], request["ImageDigest"], request["Hosts"]  # by the catalogue: see below
+    assert request == {
+        "Name": "minilm",
+        "Source": {"Kind": "s3", "Bucket": "models", "Prefix": "minilm/"},
+        "Task": "feature-extraction",
+        "Engine": "torch-neuronx",
+        "Target": "inf2",
+        "Dtype": "fp32",
+        "BatchSizes": [1, 4],
+        "SequenceLengths": [],
+        "TensorParallel": 1,
+        "CompilerArgs": [],
+        "TimeoutMinutes": 120,
+        "VolumeSizeGb": 100,
+    }
+
+
+def test_without_an_sdk_it_is_the_newest_that_compiles_and_serves(asked):
+    newest = software.newest_common_sdk(target="inf2", engine="torch-neuronx", services=["processing", "endpoint"])
+    assert asked("inf2-endpoint")["Sdk"] == newest
+    assert f"sdk{newest}-" in asked("inf2-endpoint")["Image"]
+
+
+def test_the_image_is_the_regions_own(asked):
+    assert asked("inf2-endpoint")["Image"].startswith("763104351884.dkr.ecr.us-east-1.amazonaws.com/")
+
+
+def test_hosts_are_cpu_types_sagemaker_runs_jobs_on(asked):
+    known = boto3.client("sagemaker", region_name="us-east-1").meta.service_model.shape_for("ProcessingInstanceType")
+    for name in ("inf2-endpoint", "trn1-endpoint", "cpu-endpoint"):
+        hosts = asked(name)["Hosts"]
+        assert hosts
+        assert set(hosts) <= set(known.enum)
+
+
+@pytest.fixture
+def compiled(platform):
+    """``compiled(model)`` in ``platform``: the properties CloudFormation would get, unresolved."""
+
+    def make(model: spec.Model, name: str = "minilm") -> CompiledModel:
+        return CompiledModel(platform.stack, f"Model-{name}", pipeline=platform.pipeline, name=name, model=model)
+
+    return make
+
+
+def test_a_host_the_region_lacks_is_left_out(monkeypatch, platform, compiled, a_model):
+    first, *others = software.compile_hosts("inf2", "torch-neuronx")
+    monkeypatch.setattr(regions, "sagemaker_offers", lambda _region, host, _service: host != first)
+    compiled(a_model("inf2"))
+    (resource,) = (
+        resource
+        for resource in template_of(platform)["Resources"].values()
+        if resource["Type"] == "Custom::NeuronCompiledModel"
+    )
+    assert resource["Properties"]["Model"]["Hosts"] == others
+
+
+def template_of(platform) -> dict:
+    return App.of(platform.stack).synth().get_stack_by_name("Platform").template
+
+
+def test_the_pipeline_may_read_the_models_prefix_and_nothing_beside_it(platform, compiled, a_model):
+    compiled(a_model("inf2"))
+    policies = {
+        key: json.dumps(resource["Properties"]["PolicyDocument"])
+        for key, resource in template_of(platform)["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Policy"
+    }
+    assert {key.partition("Role")[0] for key in policies} == {"PipelineBegin", "PipelineJob"}
+    for policy in policies.values():
+        assert ':s3:::models/minilm/*"' in policy
+        assert '"s3:prefix": "minilm/*"' in policy
+        assert ":s3:::models/*" not in policy
+
+
+def test_a_folder_is_sent_as_it_is_and_read_as_one_object(tmp_path, platform, compiled, a_model):
+    folder = tmp_path / "minilm"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"weights")
+    model = a_model("inf2").model_copy(update={"source": spec.PathSource(path=str(folder))})
+    compiled(model)
+    (resource,) = (
+        resource
+        for resource in template_of(platform)["Resources"].values()
+        if resource["Type"] == "Custom::NeuronCompiledModel"
+    )
+    source = resource["Properties"]["Model"]["Source"]
+    assert source["Kind"] == "asset"
+    assert source["Key"].endswith(".zip")
+
+
+# -- refusals ------------------------------------------------------------------------------------------------------
+
+
+def test_a_hugging_face_source_is_refused_with_a_way_round(compiled, a_model):
+    source = spec.HuggingFaceSource(huggingface="org/name", revision="0" * 40)
+    with pytest.raises(ValueError, match="'minilm': a Hugging Face source is not built yet; mirror it to S3"):
+        compiled(a_model("inf2").model_copy(update={"source": source}))
+
+
+def test_a_stack_without_a_region_is_refused(platform, a_model):
+    nowhere = Stack(App.of(platform.stack), "Nowhere")
+    with pytest.raises(ValueError, match="'minilm': give the stack a region"):
+        CompiledModel(nowhere, "Model", pipeline=platform.pipeline, name="minilm", model=a_model("inf2"))
+
+
+def test_an_sdk_nobody_knows_is_refused(compiled, a_model):
+    with pytest.raises(software.UnknownName, match=r"no SDK '1\.0\.0'"):
+        compiled(a_model("inf2", sdk="1.0.0"))
