@@ -55,6 +55,8 @@ def test_stacks_objects_and_functions_come_back(
         archive.writestr("padding", os.urandom(10_000))
     client("s3").create_bucket(Bucket="kept")
     client("s3").put_object(Bucket="kept", Key="code.zip", Body=code.getvalue())
+    client("s3").put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    first = client("s3").put_object(Bucket="kept", Key="tagged", Body=b"older" * 1000)["VersionId"]
     client("s3").put_object(Bucket="kept", Key="tagged", Body=b"x" * 100_000, Tagging="team=ml", Metadata={"a": "b"})
     resources = {
         "Function": {
@@ -77,6 +79,8 @@ def test_stacks_objects_and_functions_come_back(
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     tagged = client("s3").get_object(Bucket="kept", Key="tagged")
     assert (tagged["Body"].read(), tagged["Metadata"]) == (b"x" * 100_000, {"a": "b"})
+    older = client("s3").get_object(Bucket="kept", Key="tagged", VersionId=first)
+    assert older["Body"].read() == b"older" * 1000
     assert client("s3").get_object_tagging(Bucket="kept", Key="tagged")["TagSet"] == [{"Key": "team", "Value": "ml"}]
     answer = client("lambda").invoke(FunctionName="increment", Payload=b'{"x": 41}')
     assert json.loads(answer["Payload"].read()) == 42

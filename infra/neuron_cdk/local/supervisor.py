@@ -213,7 +213,8 @@ class EmbeddedAws:
         for wanted in (signal.SIGTERM, signal.SIGKILL):
             pid = self._server().get("pid")
             if pid:
-                os.kill(pid, wanted)
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, wanted)
             deadline = time.monotonic() + _STOP_SECONDS
             while self._running() and time.monotonic() < deadline:
                 time.sleep(0.02)

@@ -38,6 +38,7 @@ def _add_event_and_save(
     _add_event(stack_id, stack_name, logical_id, kind, status, *rest, **more)
     # The stack's own last event, on the event loop, its status set: no request is answered before the state is on disk.
     if logical_id == stack_name and kind == "AWS::CloudFormation::Stack" and not status.endswith("_IN_PROGRESS"):
+        _stacks.get(stack_name, {}).pop("_under_way", None)
         state.save()
 
 
@@ -74,5 +75,5 @@ async def recover() -> None:
         if status == "DELETE_IN_PROGRESS":
             await _delete(name, stack_id)
         else:
-            under_way = stack["_under_way"] | {"created": list(stack.get("_resources", {}))}
+            under_way = stack.get("_under_way", {}) | {"created": list(stack.get("_resources", {}))}
             await _roll_back(name, stack_id, stack, under_way, _REASON)

@@ -1,20 +1,30 @@
-"""What a start does with the state it found, once requests are answered."""
+"""What a start does with the state it found."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from . import executions, operations
 from .sagemaker import endpoints, jobs
 
+logger = logging.getLogger("neuron_cdk.local")
+
 ready = False
 
 
-async def recover() -> None:
-    """Settle the jobs, executions and stacks that the last server's end interrupted, and bring the endpoints back."""
-    global ready
+def settle() -> None:
+    """Before the first request: jobs that were under way did not survive."""
     jobs.fail_interrupted()
-    executions.tell_of_interrupted()
-    await asyncio.to_thread(endpoints.restart)
-    await operations.recover()
+
+
+async def recover() -> None:
+    """Once requests are answered: bring the endpoints back, settle the executions and stacks that were interrupted."""
+    global ready
+    try:
+        executions.tell_of_interrupted()
+        await asyncio.to_thread(endpoints.restart)
+        await operations.recover()
+    except Exception:  # a server that answers and says what is wrong is worth more than one that never gets ready
+        logger.exception("not everything came back")
     ready = True

@@ -16,7 +16,8 @@ Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-logger = logging.getLogger("neuron_cdk.local")
+_recovering: set[asyncio.Task[None]] = set()
+"""The event loop itself holds its tasks weakly."""
 
 
 def serve(folder: Path, listen: int, port: int) -> None:
@@ -35,6 +36,7 @@ def serve(folder: Path, listen: int, port: int) -> None:
     state.configure(folder / "saved")
     service.configure(folder, lambda_root(), state.save)
     state.restore()
+    recovery.settle()
     try:
         asyncio.run(_serve(listen, recovery.recover))
         state.save()
@@ -103,12 +105,6 @@ def _then(send: Send, recover: Callable[[], Coroutine[Any, Any, None]]) -> Send:
     async def announce(message: Message) -> None:
         await send(message)
         if message["type"] == "lifespan.startup.complete":
-            task = asyncio.create_task(recover())
-            task.add_done_callback(_report)
+            _recovering.add(asyncio.create_task(recover()))
 
     return announce
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception():
-        logger.error("recovery failed", exc_info=task.exception())

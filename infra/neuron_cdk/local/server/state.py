@@ -54,7 +54,10 @@ def configure(folder: Path) -> None:
 
 
 def save() -> None:
-    """Write down everything as it is now. From any thread; returns when it is on disk."""
+    """Write down everything as it is now. From any thread; returns when it is on disk.
+
+    A failure is logged and the last state stays: what is being saved has happened all the same.
+    """
     loop = patching.original(app, "_MAIN_LOOP")
     try:
         on_loop = asyncio.get_running_loop() is loop
@@ -72,17 +75,24 @@ async def _save_on_loop() -> None:
 
 
 def _save() -> None:
-    with _lock:
-        contents = _Contents(_folder / "contents")
-        services = {name: _settled(read) for name, read in _services().items() if name != "s3"}
-        services |= {name: module.get_state() for name, module in _OURS.items()} | {"s3": _buckets()}
-        whole = {"format": _FORMAT, "ministack": patching.MINISTACK, "services": services}
-        text = _settled(lambda: json.dumps(whole, default=contents.encode))
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        coming = _folder / "state.json.coming"
-        coming.write_text(f"{digest}\n{text}")
-        os.replace(coming, _folder / "state.json")
-        contents.forget_others()
+    try:
+        with _lock:
+            _write()
+    except Exception:
+        logger.exception("the state could not be saved")
+
+
+def _write() -> None:
+    contents = _Contents(_folder / "contents")
+    services = {name: _settled(read) for name, read in _services().items() if name != "s3"}
+    services |= {name: _settled(module.get_state) for name, module in _OURS.items()} | {"s3": _buckets()}
+    whole = {"format": _FORMAT, "ministack": patching.MINISTACK, "services": services}
+    text = _settled(lambda: json.dumps(whole, default=contents.encode))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    coming = _folder / "state.json.coming"
+    coming.write_text(f"{digest}\n{text}")
+    os.replace(coming, _folder / "state.json")
+    contents.forget_others()
 
 
 def restore() -> None:

@@ -19,6 +19,7 @@ from .store import Record
 
 logger = logging.getLogger("neuron_cdk.local")
 
+_REASON = 1024  # the model's limit for FailureReason
 _CALL_SECONDS = 60.0  # how long SageMaker waits for a container's answer
 _fleets: dict[str, Fleet] = {}
 _folder: Path
@@ -126,11 +127,12 @@ def _restart_one(account: str, region: str, name: str, record: Record) -> None:
     serving = Fleet(name, record["EndpointConfigName"], _folder / record["Deployment"])
     try:
         serving.start()
-    except DeploymentError as error:
-        record.update(EndpointStatus="Failed", FailureReason=str(error))
-        return
-    _fleets[record["EndpointArn"]] = serving
-    record["EndpointStatus"] = "InService"
+    except Exception as error:
+        logger.exception("endpoint %s does not come back", name)
+        record.update(EndpointStatus="Failed", FailureReason=str(error)[:_REASON])
+    else:
+        _fleets[record["EndpointArn"]] = serving
+        record["EndpointStatus"] = "InService"
 
 
 def invoke(name: str, headers: dict[str, str], body: bytes) -> Response:
@@ -212,7 +214,7 @@ def _deploy(name: str, config: str) -> None:
         # An update that fails leaves the fleet that serves in service; there is nothing to fall back to the first time.
         record.update(
             EndpointStatus="InService" if leaving else "Failed",
-            FailureReason=str(error)[:1024],
+            FailureReason=str(error)[:_REASON],
             LastModifiedTime=store.now(),
         )
     else:

@@ -66,7 +66,7 @@ def describe(request: Record) -> dict[str, Any]:
 def stop(request: Record) -> dict[str, Any]:
     record = _find(request["ProcessingJobName"])
     run = _runs.get(record["ProcessingJobArn"])
-    if record["ProcessingJobStatus"] == "InProgress" and run:
+    if run:
         run.stop()
     return {}
 
@@ -117,6 +117,7 @@ class _Run:
         self._root: Path = self.folder / record["ProcessingJobName"]
         self._process: Process | None = None
         self._stopping = threading.Event()
+        self._status = threading.Lock()
 
     def go(self) -> None:
         try:
@@ -128,13 +129,17 @@ class _Run:
             outcome = {"ProcessingJobStatus": "Failed", "FailureReason": f"InternalServerError: {error}"[:_REASON]}
         shutil.rmtree(self._root, ignore_errors=True)
         moment = store.now()
-        self._record.update(outcome, ProcessingEndTime=moment, LastModifiedTime=moment)
+        with self._status:
+            self._record.update(outcome, ProcessingEndTime=moment, LastModifiedTime=moment)
         _runs.pop(self._record["ProcessingJobArn"], None)
         self.saved()
 
     def stop(self) -> None:
-        self._record.update(ProcessingJobStatus="Stopping", LastModifiedTime=store.now())
-        self._stopping.set()
+        with self._status:
+            if self._record["ProcessingJobStatus"] != "InProgress":
+                return
+            self._record.update(ProcessingJobStatus="Stopping", LastModifiedTime=store.now())
+            self._stopping.set()
         if self._process:
             threading.Thread(target=self._process.stop, kwargs={"grace": _GRACE_SECONDS}, daemon=True).start()
 
