@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import process_time
 from typing import NamedTuple
 
 import pytest
@@ -86,6 +87,22 @@ def test_a_file_that_cannot_be_used_ends_in_one_clear_finding(kind: str, finding
 
     assert (last.code, last.line) == (code, line)
     assert says in last.message
+
+
+def test_ten_thousand_wrong_names_do_not_take_long(findings: Find, whole: Callable[[str], str]) -> None:
+    """Each is looked up in several rules, and reported with the nearest name there is."""
+    fleets = (
+        f"  f{n}: {{purpose: training, size: {{min: 0, max: 1}}, instance_types: [{names}]}}"
+        for n in range(500)
+        if (names := ", ".join(f"trn{n}.{m}xlarge" for m in range(20)))
+    )
+    content = whole("\n".join(["fleets:", *fleets]))
+    start = process_time()
+
+    found = findings(content)
+
+    assert found[0].code == "NCDK-TYPE-001"
+    assert process_time() - start < 5
 
 
 def test_every_code_is_earned_by_some_file() -> None:

@@ -19,7 +19,7 @@ from .later import not_built
 from .source import MAX_BYTES, Pointer, Source, UnreadableError, parse
 
 MAX_FINDINGS = 100
-_MAX_PROBLEMS = 1000  # a file with more is not looked at further; looking for the nearest name takes its time
+_MAX_PROBLEMS = 300  # then the search ends: naming the nearest of what there is takes its time
 _NAMED = ("models", "fleets", "endpoints", "training_clusters")
 
 
@@ -118,8 +118,7 @@ def _in_file_order(file: str, found: Iterable[Finding]) -> tuple[Finding, ...]:
         return tuple(findings)
     # Errors first, so that the cut never hides that the file is wrong.
     kept = sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR)[:MAX_FINDINGS]
-    message = f"{len(findings) - MAX_FINDINGS} more findings are not shown"
-    more = Finding("NCDK-FILE-013", CODES["NCDK-FILE-013"].severity, message, file)
+    more = Finding("NCDK-FILE-013", CODES["NCDK-FILE-013"].severity, "more findings are not shown", file)
     return (*(finding for finding in findings if finding in kept), more)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from neuron_cdk.catalog import instances, regions
 from neuron_cdk.catalog.instances import InstanceType
@@ -18,10 +19,13 @@ SAGEMAKER = "ml."
 
 def instance(name: str) -> InstanceType | None:
     """The type behind an EC2 or SageMaker name; None for one that another check refuses."""
-    try:
-        return instances.get(name.removeprefix(SAGEMAKER))
-    except instances.UnknownInstanceType:
-        return None
+    return _types().get(name.removeprefix(SAGEMAKER))
+
+
+@cache
+def _types() -> dict[str, InstanceType]:
+    """All types by name. ``instances.get`` looks for the nearest name when there is none: too slow to ask it often."""
+    return {each.name: each for each in instances.all_types()}
 
 
 def efa_layout(fleet: Fleet) -> EfaLayout:

@@ -59,12 +59,12 @@ def pinned_zones_are_the_networks(deployment: Deployment) -> Iterator[Problem]:
 
 def types_are_offered_in_zone(deployment: Deployment) -> Iterator[Problem]:
     """In the zone a fleet names, or else in at least one of the network's."""
-    region = deployment.environment.region
+    region, listed = deployment.environment.region, network_zones(deployment)
     pinned = {pointer[:2]: zone for pointer, zone in _pinned(deployment)}
     for pointer, name in ec2_types(deployment):
         offering = regions.zones_offering(region, name)
         zone = pinned.get(pointer[:2])
-        candidates = (zone,) if zone else network_zones(deployment)
+        candidates = (zone,) if zone else listed
         if not candidates or any(is_zone_name(region, candidate) for candidate in candidates):
             continue
         if offering and not set(offering).intersection(candidates):
