@@ -14,7 +14,7 @@ from .artifacts import ArtifactsStack
 from .endpoint import EndpointStack
 from .fleet import FleetStack
 from .models import ModelsStack
-from .network import NetworkStack
+from .network import NetworkStack, existing_vpc
 from .pipeline import PipelineStack
 
 
@@ -41,10 +41,14 @@ def build_app(
         return f"{deployment.name}-{concern}"
 
     artifacts = ArtifactsStack(app, named("Artifacts"), env=env)
-    network = NetworkStack(app, named("Network"), env=env, deployment=deployment, key=artifacts.store.key)
+    key = artifacts.store.key
+    if deployment.network.cidr:
+        vpc = NetworkStack(app, named("Network"), env=env, deployment=deployment, key=key).vpc
+    else:
+        vpc = existing_vpc(artifacts, deployment)
     if deployment.models:
         pipeline = PipelineStack(
-            app, named("Pipeline"), env=env, store=artifacts.store, vpc=network.vpc, deployment=deployment
+            app, named("Pipeline"), env=env, store=artifacts.store, vpc=vpc, deployment=deployment
         ).pipeline
         for name, endpoint in deployment.endpoints.items():
             EndpointStack(
@@ -55,7 +59,7 @@ def build_app(
                 endpoint=endpoint,
                 model=deployment.models[str(endpoint.model)],
                 pipeline=pipeline,
-                network=network,
+                vpc=vpc,
             )
         # An endpoint's model is compiled in the endpoint's stack, so that both roll back together.
         served = {endpoint.model for endpoint in deployment.endpoints.values()}
@@ -63,5 +67,5 @@ def build_app(
         if others:
             ModelsStack(app, named("Models"), env=env, models=others, pipeline=pipeline)
     for name, fleet in deployment.fleets.items():
-        FleetStack(app, named(f"Fleet-{name}"), env=env, fleet=fleet, network=network, key=artifacts.store.key)
+        FleetStack(app, named(f"Fleet-{name}"), env=env, fleet=fleet, vpc=vpc, zones=spec.zones(deployment), key=key)
     return app

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, Environment, Stack
+from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from neuron_cdk import CompiledModel, CompilePipeline, NeuronEndpoint, spec
-
-from .network import NetworkStack
 
 
 class EndpointStack(Stack):
@@ -23,7 +22,7 @@ class EndpointStack(Stack):
         endpoint: spec.Endpoint,
         model: spec.Model,
         pipeline: CompilePipeline,
-        network: NetworkStack,
+        vpc: ec2.IVpc,
     ) -> None:
         super().__init__(scope, construct_id, env=env)
         compiled = CompiledModel(self, "Model", pipeline=pipeline, name=str(endpoint.model), model=model)
@@ -32,7 +31,7 @@ class EndpointStack(Stack):
             "Endpoint",
             model=compiled,
             instance_type=endpoint.instance_types[0],
-            vpc=network.vpc,
+            vpc=vpc,
             key=pipeline.store.key,
             instance_count=endpoint.size.min,
         )

@@ -11,24 +11,30 @@ from neuron_cdk import NeuronNetwork, spec
 
 
 class NetworkStack(Stack):
-    """``vpc`` with one private subnet for each of ``zones``, which are zone ids, in the file's order."""
+    """A VPC with one private subnet for each zone."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, env: Environment, deployment: spec.Deployment, key: kms.IKey
     ) -> None:
         super().__init__(scope, construct_id, env=env, termination_protection=True)
         network = deployment.network
-        self.region_name = deployment.environment.region
-        self.zones = spec.zones(deployment)
-        if network.cidr:
-            self.vpc = NeuronNetwork(
-                self, "Network", cidr=network.cidr, zones=self.zones, egress=network.egress, key=key
-            ).vpc
-        else:
-            self.vpc = ec2.Vpc.from_vpc_attributes(
-                self,
-                "Network",
-                vpc_id=str(network.vpc_id),
-                availability_zones=list(self.zones),
-                private_subnet_ids=list(network.subnet_ids),
-            )
+        self.vpc = NeuronNetwork(
+            self,
+            "Network",
+            cidr=str(network.cidr),
+            zones=spec.zones(deployment),
+            egress=network.egress,
+            key=key,
+        ).vpc
+
+
+def existing_vpc(scope: Construct, deployment: spec.Deployment) -> ec2.IVpc:
+    """The VPC the file names, with its private subnets in the order of their zones. Creates nothing."""
+    network = deployment.network
+    return ec2.Vpc.from_vpc_attributes(
+        scope,
+        "Vpc",
+        vpc_id=str(network.vpc_id),
+        availability_zones=list(spec.zones(deployment)),
+        private_subnet_ids=list(network.subnet_ids),
+    )

@@ -52,7 +52,7 @@ class RankingStack(Stack):
             vpc=vpc,
             key=store.key,
             instance_types=["trn1.32xlarge"],  # eight EFA interfaces, a cluster placement group, one zone
-            zone="use1-az5",
+            zones=["use1-az5"],
             size=spec.Size(min=0, max=4),
         )
 

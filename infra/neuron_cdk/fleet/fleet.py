@@ -39,7 +39,8 @@ class NeuronFleet(Construct):
     - The template never says how many instances there are, only the bounds: a deploy must not undo what scaling did.
 
     :param instance_types: in order of preference, alike in accelerator. With EFA the layout is the first type's.
-    :param zone: an availability zone as ``vpc`` names it (an id, with ``NeuronNetwork``). EFA fleets: required.
+    :param zones: availability zones as ``vpc`` calls them (``NeuronNetwork``: ids); with EFA exactly one, else all of
+        the network's when not given.
     :param layout: EFA layout; the catalogue's for the type when not given.
     :param purchase: ``on-demand`` or ``spot``.
     """
@@ -53,7 +54,7 @@ class NeuronFleet(Construct):
         key: kms.IKey,
         instance_types: Sequence[str],
         size: spec.Size,
-        zone: str | None = None,
+        zones: Sequence[str] | None = None,
         layout: Literal["efa", "efa-only", "none"] | None = None,
         purchase: Literal["on-demand", "spot"] = "on-demand",
         ami: str | None = None,
@@ -65,8 +66,8 @@ class NeuronFleet(Construct):
             if other.accelerator != first.accelerator:
                 raise ValueError(f"{first.name} and {other.name} differ in accelerator: one fleet, one kind of chip")
         layout = layout or instances.default_efa_layout(first)
-        if layout != "none" and zone is None:
-            raise ValueError(f"a fleet with EFA lives in one zone: say which (zone), {first.name} has EFA")
+        if layout != "none" and (zones is None or len(zones) != 1):
+            raise ValueError(f"a fleet with EFA lives in one zone: say which (zones), {first.name} has EFA")
         self.name = self.node.path
         self._key = key
 
@@ -78,10 +79,10 @@ class NeuronFleet(Construct):
         else:
             group_id = EfaSecurityGroup(self, "SecurityGroup", vpc=vpc).security_group_id
         subnets = [
-            subnet.subnet_id for subnet in vpc.private_subnets if zone is None or subnet.availability_zone == zone
+            subnet.subnet_id for subnet in vpc.private_subnets if zones is None or subnet.availability_zone in zones
         ]
         if not subnets:
-            raise ValueError(f"the network has no private subnet in {zone}; it has {', '.join(vpc.availability_zones)}")
+            raise ValueError(f"the network has no private subnet in {zones}; it has {vpc.availability_zones}")
 
         template = self._launch_template(
             first,

@@ -24,7 +24,7 @@ from rich.table import Table
 from .. import spec
 from .cdk_cli import CdkCli, CdkError, StackRun
 from .errors import LocalError
-from .sample import INPUT, MODEL, OUTPUT, Sample, real_files
+from .sample import INPUT, MODEL, OUTPUT, SOURCE, Sample, real_files
 from .supervisor import EmbeddedAws
 
 ACCOUNT = "000000000000"
@@ -58,7 +58,7 @@ def deploy(file: Path, aws: EmbeddedAws, *, console: Console) -> Report:
     with _step(console, "embedded AWS"):
         aws.up()
     clients = Clients(aws.environment(region))
-    cli = CdkCli(environment=aws.environment(region), log=state / "cdk.log")
+    cli = CdkCli(environment=aws.environment(region), log=state / "cdk.log", alive=lambda: aws.status().running)
     report = Report(deployment=deployment.name)
     try:
         with _step(console, "model in S3"):
@@ -113,9 +113,9 @@ class Clients:
 
 
 def put_sample(clients: Clients, deployment: spec.Deployment) -> None:
-    """Put the sample model where the file says its source is, unless something lies there already."""
+    """Put the sample model where ``deployments/local.yaml`` says it is, unless something lies there already."""
     model = deployment.models.get(MODEL)
-    if model is None or not isinstance(model.source, spec.S3Source):
+    if model is None or not isinstance(model.source, spec.S3Source) or model.source.s3 != SOURCE:
         return
     bucket, _, prefix = model.source.s3.removeprefix("s3://").partition("/")
     s3 = clients.client("s3")

@@ -15,6 +15,7 @@ from pathlib import Path
 from .errors import LocalError
 
 MODEL = "magika"
+SOURCE = "s3://neuron-cdk-models/magika/"
 INPUT, OUTPUT = "bytes", "target_label"
 
 

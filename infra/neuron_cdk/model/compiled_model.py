@@ -45,9 +45,7 @@ class CompiledModel(Construct):
             raise ValueError(
                 f"model {name!r}: give the stack a region; images and capacity differ from one to the next"
             )
-        sdk = wanted.sdk or software.newest_common_sdk(
-            target=wanted.target, engine=wanted.engine, services=served_by(wanted.target, wanted.engine)
-        )
+        sdk = spec.sdk(wanted)
         image = software.resolve(
             target=wanted.target, engine=wanted.engine, service="processing", region=region, sdk=sdk
         )
@@ -100,12 +98,3 @@ class CompiledModel(Construct):
         raise ValueError(
             f"model {self.name!r}: a Hugging Face source is not built yet; mirror it to S3 and give its prefix"
         )
-
-
-def served_by(target: str, engine: str) -> tuple[str, ...]:
-    """What an artifact must fit: the service that compiles it, and endpoints where the engine has a server."""
-    try:
-        software.newest_common_sdk(target=target, engine=engine, services=["endpoint"])
-    except software.DeadCombination:
-        return ("processing",)
-    return ("processing", "endpoint")

@@ -29,7 +29,7 @@ _LAMBDA_RETRY = [
 ]
 _THROTTLED = [
     {
-        "ErrorEquals": ["SageMaker.ThrottlingException", "ThrottlingException", "SageMaker.SageMakerException"],
+        "ErrorEquals": ["SageMaker.AmazonSageMakerException"],
         "IntervalSeconds": 5,
         "MaxAttempts": 5,
         "BackoffRate": 2,

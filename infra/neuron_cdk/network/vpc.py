@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from itertools import chain, islice
 from typing import Literal
@@ -36,15 +37,16 @@ class NeuronNetwork(Construct):
 
     Accelerator capacity is a property of a zone id (``use1-az5``); zone names map to ids differently in every account,
     so subnets carry ``AvailabilityZoneId`` and nothing is looked up. ``ec2.Vpc`` cannot say that, hence the L1s here.
+    A zone given by name (``us-east-1a``) is taken at its word.
 
     One private subnet a zone takes most of the range: an EFA node of trn1n or trn2 uses sixteen addresses.
 
-    :param zones: zone ids, one private subnet each.
+    :param zones: zone ids or names, one private subnet each.
     :param egress: ``nat`` gives a NAT gateway in every zone; with ``endpoints-only`` there is no way out but to AWS.
     """
 
     vpc: ec2.IVpc
-    """For anything that takes a VPC. Its availability zones are zone *ids*."""
+    """For anything that takes a VPC. Its availability zones are called what ``zones`` calls them."""
 
     def __init__(
         self,
@@ -82,11 +84,13 @@ class NeuronNetwork(Construct):
         )
 
     def _subnet(self, construct_id: str, zone: str, cidr: str) -> tuple[str, str]:
+        by_id = re.fullmatch(r"[a-z0-9]+-az\d+", zone) is not None
         subnet = ec2.CfnSubnet(
             self,
             f"{construct_id}Subnet",
             vpc_id=self._vpc_id,
-            availability_zone_id=zone,
+            availability_zone_id=zone if by_id else None,
+            availability_zone=None if by_id else zone,
             cidr_block=cidr,
             map_public_ip_on_launch=False,
         )

@@ -10,7 +10,7 @@ from typing import Any
 from ministack.services.cloudformation import provisioners, stacks
 
 from .. import patching
-from . import ec2, sagemaker, scaling
+from . import dynamodb, ec2, sagemaker, scaling
 from .types import Created, Properties, Resource, ResourceType
 
 _handlers = patching.original(provisioners, "_RESOURCE_HANDLERS")
@@ -27,6 +27,7 @@ def install() -> None:
         _replacing[name] = provided.replaced_by
         if provided.tagged:
             _tagged[name] = ("Tags", "list")
+    _handlers[dynamodb.GLOBAL_TABLE] = dynamodb.keep_its_name(_handlers[dynamodb.GLOBAL_TABLE])
     slow = {name for name, provided in types.items() if provided.slow}
     patching.replace(stacks, "_runs_on_worker_thread", lambda name: name in slow or _blocks(name))
     patching.replace(provisioners, "_ec2_subnet_zone", ec2.subnet_zone)
