@@ -83,7 +83,7 @@ def _machines(found: Named) -> list[str]:
 
 
 def _subnets(found: Named) -> list[str]:
-    zones = sorted({str(subnet["AvailabilityZoneId"]) for subnet in found.values()})
+    zones = sorted({str(subnet.get("AvailabilityZoneId") or subnet["AvailabilityZone"]) for subnet in found.values()})
     return [f"{len(found)} subnets: {', '.join(zones)}"]
 
 
