@@ -8,6 +8,8 @@ from constructs import Construct
 
 from neuron_cdk import CompiledModel, CompilePipeline, NeuronEndpoint, spec
 
+from .models import artifact_keys
+
 
 class EndpointStack(Stack):
     """The model is compiled here, so that a stack that rolls back takes model and endpoint back together."""
@@ -36,5 +38,4 @@ class EndpointStack(Stack):
             instance_count=endpoint.size.min,
         )
         CfnOutput(self, "EndpointName", value=served.endpoint_name, description=f"Endpoint {name}")
-        CfnOutput(self, "ArtifactKey", value=compiled.artifact_key)
-        CfnOutput(self, "ArtifactUri", value=compiled.artifact_uri)
+        artifact_keys(self, [compiled])

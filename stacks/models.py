@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import CfnOutput, Environment, Stack
 from constructs import Construct
@@ -23,6 +23,16 @@ class ModelsStack(Stack):
         pipeline: CompilePipeline,
     ) -> None:
         super().__init__(scope, construct_id, env=env)
-        for name, model in models.items():
-            compiled = CompiledModel(self, f"Model-{name}", pipeline=pipeline, name=name, model=model)
-            CfnOutput(compiled, "ArtifactUri", value=compiled.artifact_uri)
+        artifact_keys(
+            self,
+            [
+                CompiledModel(self, f"Model-{name}", pipeline=pipeline, name=name, model=model)
+                for name, model in models.items()
+            ],
+        )
+
+
+def artifact_keys(stack: Stack, models: Sequence[CompiledModel]) -> None:
+    """The output ``ArtifactKeys``: model names to artifact keys, as JSON."""
+    keys = {model.name: model.artifact_key for model in models}
+    CfnOutput(stack, "ArtifactKeys", value=stack.to_json_string(keys))

@@ -150,11 +150,16 @@ def _models(clients: Clients, deployment: spec.Deployment, *, since: float) -> d
     """Each model's artifact, as the registry has it; a miss is one that was compiled in this run."""
     table = clients.outputs(f"{deployment.name}-Artifacts")["RegistryTable"]
     database = clients.client("dynamodb")
+    stacks = [f"{deployment.name}-Models", *(f"{deployment.name}-Endpoint-{name}" for name in deployment.endpoints)]
+    keys = {
+        name: key
+        for stack in stacks
+        for name, key in json.loads(clients.outputs(stack).get("ArtifactKeys", "{}")).items()
+    }
     models = {}
-    for name, endpoint in deployment.endpoints.items():
-        key = clients.outputs(f"{deployment.name}-Endpoint-{name}")["ArtifactKey"]
+    for name, key in keys.items():
         item = database.get_item(TableName=table, Key={"artifact_key": {"S": key}}, ConsistentRead=True)["Item"]
-        models[str(endpoint.model)] = {
+        models[name] = {
             "artifact_key": key,
             "artifact_uri": item["artifact_uri"]["S"],
             "cache": "miss" if float(item["registered_at"]["N"]) >= since else "hit",
@@ -222,14 +227,14 @@ def show(report: Report, console: Console) -> None:
         models.add_row(name, model["artifact_key"][:16] + "…", model["cache"], f"{model['compile_seconds']:.1f} s")
     console.print(models)
     endpoints = Table("endpoint", "requests", "p50", "p99", "agrees with the original", box=None, header_style="bold")
-    for endpoint in report.endpoints.values():
+    for name, endpoint in report.endpoints.items():
         if "requests" in endpoint:
             endpoints.add_row(
-                endpoint["endpoint_name"],
+                name,
                 str(endpoint["requests"]),
                 f"{endpoint['p50_ms']:.1f} ms",
                 f"{endpoint['p99_ms']:.1f} ms",
-                f"{endpoint['agreement']:.0%} (largest difference {endpoint['max_difference']:.1e})",
+                f"{endpoint['agreement']:.0%}, within {endpoint['max_difference']:.0e}",
             )
     console.print(endpoints)
     for endpoint in report.endpoints.values():
