@@ -271,13 +271,17 @@ def test_two_kinds_of_chip_are_refused(platform):
 
 
 def test_efa_without_a_zone_is_refused(platform):
-    refused(platform, ["trn1.32xlarge"], r"lives in one zone: say which \(zone\), trn1\.32xlarge")
+    refused(platform, ["trn1.32xlarge"], r"lives in one zone: say which \(zones\), trn1\.32xlarge")
+
+
+def test_efa_across_zones_is_refused(platform):
+    refused(platform, ["trn1.32xlarge"], "lives in one zone", zones=["use1-az4", "use1-az6"])
 
 
 def test_a_zone_the_network_does_not_have_is_refused(platform):
     message = "no private subnet in use1-az1; it has use1-az4, use1-az6"
-    refused(platform, ["trn1.32xlarge"], message, zone="use1-az1")
+    refused(platform, ["trn1.32xlarge"], message, zones=["use1-az1"])
 
 
 def test_efa_on_a_type_that_has_none_is_refused(platform):
-    refused(platform, ["inf2.xlarge"], r"inf2\.xlarge.*EFA", zone="use1-az4", layout="efa")
+    refused(platform, ["inf2.xlarge"], r"inf2\.xlarge.*EFA", zones=["use1-az4"], layout="efa")

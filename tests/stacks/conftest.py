@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,14 +21,63 @@ DEPLOYMENTS = tuple(sorted(path.stem for path in (ROOT / "deployments").glob("*.
 
 @dataclass(frozen=True)
 class Assembly:
-    """A synthesized deployment: the folder, and each stack's template by stack name."""
+    """A synthesized deployment: the folder, and each stack's template and entry in the manifest by stack name."""
 
     folder: Path
     templates: dict[str, dict[str, Any]]
+    stacks: dict[str, dict[str, Any]]
 
     @property
     def files(self) -> list[Path]:
         return sorted(self.folder.rglob("*.template.json"))
+
+    @property
+    def region(self) -> str:
+        (environment,) = {stack["environment"] for stack in self.stacks.values()}
+        return environment.rpartition("/")[2]
+
+    def of_type(self, *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """``(stack/logical id, resource)`` of every resource of these types."""
+        for stack, template in self.templates.items():
+            for logical_id, resource in template["Resources"].items():
+                if resource["Type"] in kinds:
+                    yield f"{stack}/{logical_id}", resource
+
+    def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """``(stack/logical id, statement)`` of every policy of a role, actions and resources always as lists."""
+        for name, resource in self.of_type("AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            properties = resource["Properties"]
+            for policy in properties.get("Policies", [properties]):
+                for statement in policy.get("PolicyDocument", {}).get("Statement", ()):
+                    yield (
+                        name,
+                        {**statement, "Action": many(statement["Action"]), "Resource": many(statement["Resource"])},
+                    )
+
+    def metadata(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """``(construct path, entry)`` of everything the CDK notes about its constructs."""
+        for artifact in self.stacks.values():
+            for path, entries in json.loads((self.folder / artifact["additionalMetadataFile"]).read_text()).items():
+                yield from ((path, entry) for entry in entries)
+
+    def paths(self) -> dict[str, str]:
+        """The construct path of every ``stack/logical id``."""
+        return {
+            f"{path.split('/')[1]}/{entry['data']}": path
+            for path, entry in self.metadata()
+            if entry["type"] == "aws:cdk:logicalId"
+        }
+
+    def acknowledged(self) -> Iterator[tuple[str, str, str]]:
+        """``(construct path, finding, reason)`` of every accepted finding."""
+        for path, entry in self.metadata():
+            if entry["type"] == "aws:cdk:acknowledged-rules":
+                for finding, reason in entry["data"].items():
+                    yield path, finding.removeprefix("Annotation::"), reason
+
+
+def many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def app_of(deployment: str, folder: Path) -> App:
@@ -40,14 +89,16 @@ def app_of(deployment: str, folder: Path) -> App:
 
 def synthesize(deployment: str, folder: Path) -> Assembly:
     app_of(deployment, folder).synth()
-    templates = {}
-    for manifest in sorted(folder.rglob("manifest.json")):
-        for artifact in json.loads(manifest.read_text())["artifacts"].values():
-            if artifact["type"] == "aws:cloudformation:stack":
-                properties = artifact["properties"]
-                template = json.loads((manifest.parent / properties["templateFile"]).read_text())
-                templates[properties["stackName"]] = template
-    return Assembly(folder, templates)
+    return read(folder)
+
+
+def read(folder: Path) -> Assembly:
+    artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
+    stacks = {name: each for name, each in artifacts.items() if each["type"] == "aws:cloudformation:stack"}
+    templates = {
+        name: json.loads((folder / stack["properties"]["templateFile"]).read_text()) for name, stack in stacks.items()
+    }
+    return Assembly(folder, templates, stacks)
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +127,11 @@ def each_assembly(deployment: str, assembly: Callable[[str], Assembly]) -> Assem
 def unsynthesized(deployment: str, tmp_path: Path) -> App:
     """A fresh app of each deployment, for tests that add to it before synth; it writes to ``tmp_path``."""
     return app_of(deployment, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def read_assembly() -> Callable[[Path], Assembly]:
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,8 @@ class NeuronFleet(Construct):
             subnet.subnet_id for subnet in vpc.private_subnets if zones is None or subnet.availability_zone in zones
         ]
         if not subnets:
-            raise ValueError(f"the network has no private subnet in {zones}; it has {vpc.availability_zones}")
+            has = ", ".join(vpc.availability_zones)
+            raise ValueError(f"the network has no private subnet in {', '.join(zones or ())}; it has {has}")
 
         template = self._launch_template(
             first,
