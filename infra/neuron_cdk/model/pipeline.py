@@ -91,6 +91,7 @@ class CompilePipeline(Construct):
                     "sagemaker:AddTags",
                     "sagemaker:CreateProcessingJob",
                     "sagemaker:DescribeProcessingJob",
+                    "sagemaker:ListTags",  # Step Functions tags the jobs it waits for, and looks
                     "sagemaker:StopProcessingJob",
                 ],
                 [arn(self, "sagemaker", "processing-job/*")],
