@@ -29,6 +29,7 @@ from .supervisor import EmbeddedAws
 
 ACCOUNT = "000000000000"
 REQUESTS = 200
+_BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 
 
 @dataclass
@@ -254,22 +255,23 @@ def _explained(error: Exception, clients: Clients, aws: EmbeddedAws, deployment:
 
 
 def _first_failure(clients: Clients, deployment: spec.Deployment) -> str | None:
-    """The oldest failed resource of the newest operation, of whichever stack has one."""
+    """The first resource that failed in the newest operation of the stack that was rolled back last."""
     cloudformation = clients.client("cloudformation")
-    stacks = cloudformation.describe_stacks()["Stacks"]
-    for stack in stacks:
-        if not stack["StackName"].startswith(f"{deployment.name}-") or "ROLLBACK" not in stack["StackStatus"]:
-            continue
-        failure = None
-        for event in cloudformation.describe_stack_events(StackName=stack["StackName"])["StackEvents"]:
-            reason = event.get("ResourceStatusReason", "")
-            if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason:
-                failure = f"{stack['StackName']} rolled back: {event['LogicalResourceId']}: {reason}"
-            if reason == "User Initiated":
-                break
-        if failure:
-            return failure
-    return None
+    stacks = [
+        stack
+        for stack in cloudformation.describe_stacks()["Stacks"]
+        if stack["StackName"].startswith(f"{deployment.name}-") and "ROLLBACK" in stack["StackStatus"]
+    ]
+    if not stacks:
+        return None
+    failed = max(stacks, key=lambda stack: stack.get("LastUpdatedTime", stack["CreationTime"]))["StackName"]
+    failure = None
+    for event in cloudformation.describe_stack_events(StackName=failed)["StackEvents"]:  # newest first
+        if event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in event.get("ResourceStatusReason", ""):
+            failure = f"{failed} rolled back: {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+        if event["LogicalResourceId"] == failed and event["ResourceStatus"] in _BEGINNINGS:
+            break
+    return failure
 
 
 @contextmanager
