@@ -80,11 +80,13 @@ def many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+FLAGS = json.loads((ROOT / "cdk.json").read_text())["context"]
+
+
 def app_of(deployment: str, folder: Path) -> App:
     """The app of a deployment file, not yet synthesized."""
     loaded = spec.load(ROOT / "deployments" / f"{deployment}.yaml")
-    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    return build_app(loaded.deployment, outdir=str(folder), context=flags)
+    return build_app(loaded.deployment, outdir=str(folder), context=FLAGS)
 
 
 def synthesize(deployment: str, folder: Path) -> Assembly:
@@ -127,6 +129,11 @@ def each_assembly(deployment: str, assembly: Callable[[str], Assembly]) -> Assem
 def unsynthesized(deployment: str, tmp_path: Path) -> App:
     """A fresh app of each deployment, for tests that add to it before synth; it writes to ``tmp_path``."""
     return app_of(deployment, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def flags() -> dict[str, Any]:
+    return FLAGS
 
 
 @pytest.fixture(scope="session")
