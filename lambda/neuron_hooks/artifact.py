@@ -72,6 +72,11 @@ def key(model: ModelRequest, source: str) -> str:
     )
 
 
+def asked(model: ModelRequest) -> str:
+    """What stands for the request itself: its source by address, whatever lies there now. Never an artifact's key."""
+    return key(model, model.source.uri)
+
+
 def prefix_digest(source: Source, files: Iterable[SourceFile]) -> str:
     """The digest of the files under a prefix.
 

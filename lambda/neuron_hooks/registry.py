@@ -17,7 +17,7 @@ COMPILING = "compiling"
 READY = "ready"
 FAILED = "failed"
 
-Item = Mapping[str, Mapping[str, str]]
+Item = Mapping[str, Mapping[str, Any]]
 Update = dict[str, Any]
 
 
@@ -31,6 +31,7 @@ class Entry:
     lease_expires: int
     artifact_uri: str
     compile_seconds: float
+    asked: frozenset[str]
 
     def is_free(self, now: int) -> bool:
         """Whether a lease may be taken: what the condition of ``take_lease`` says, to spare a write that must fail."""
@@ -41,7 +42,7 @@ def entry(item: Item) -> Entry:
     """Read an item as GetItem gives it."""
 
     def text(name: str) -> str:
-        return item.get(name, {}).get("S", "")
+        return str(item.get(name, {}).get("S", ""))
 
     return Entry(
         state=text("state"),
@@ -50,6 +51,7 @@ def entry(item: Item) -> Entry:
         lease_expires=int(item.get("lease_expires", {}).get("N", "0")),
         artifact_uri=text("artifact_uri"),
         compile_seconds=float(item.get("compile_seconds", {}).get("N", "0")),
+        asked=frozenset(item.get("asked", {}).get("SS", ())),
     )
 
 
@@ -59,10 +61,10 @@ def get(table: str, key: str) -> dict[str, Any]:
 
 
 def take_lease(
-    table: str, key: str, model: ModelRequest, *, attempt: str, owner: str, now: int, expires: int
+    table: str, key: str, model: ModelRequest, *, asked: str, attempt: str, owner: str, now: int, expires: int
 ) -> Update:
     """An UpdateItem request that makes ``owner`` the one who compiles, unless someone else is or it is done."""
-    return _update(
+    request = _update(
         table,
         key,
         {
@@ -80,6 +82,7 @@ def take_lease(
         "(#state = :compiling AND #lease_expires < :now)",
         values={"failed": FAILED, "compiling": COMPILING, "now": now},
     )
+    return _add(request, asked={"SS": [asked]})
 
 
 def publish(
@@ -127,7 +130,7 @@ def fail(table: str, key: str, *, attempt: str, reason: str, log_url: str, job_n
     )
 
 
-def count_hit(table: str, key: str, *, execution: str) -> Update:
+def count_hit(table: str, key: str, *, asked: str, execution: str) -> Update:
     """An UpdateItem request that counts a hit, once for an execution however often it asks."""
     request = _update(
         table,
@@ -136,10 +139,7 @@ def count_hit(table: str, key: str, *, execution: str) -> Update:
         condition="#state = :ready AND (attribute_not_exists(#last_hit) OR #last_hit <> :last_hit)",
         values={"ready": READY},
     )
-    request["UpdateExpression"] += " ADD #hits :one"
-    request["ExpressionAttributeNames"] |= {"#hits": "hits"}
-    request["ExpressionAttributeValues"] |= {":one": {"N": "1"}}
-    return request
+    return _add(request, hits={"N": "1"}, asked={"SS": [asked]})
 
 
 def _update(
@@ -164,6 +164,14 @@ def _update(
         "ExpressionAttributeNames": {f"#{name}": name for name in (*fields, *remove, *used)},
         "ExpressionAttributeValues": {f":{name}": _value(value) for name, value in {**fields, **values}.items()},
     }
+
+
+def _add(request: Update, **additions: dict[str, Any]) -> Update:
+    """The request, adding to numbers and sets as well."""
+    request["UpdateExpression"] += " ADD " + ", ".join(f"#{name} :{name}" for name in additions)
+    request["ExpressionAttributeNames"] |= {f"#{name}": name for name in additions}
+    request["ExpressionAttributeValues"] |= {f":{name}": value for name, value in additions.items()}
+    return request
 
 
 def _value(value: str | int | float) -> dict[str, str]:

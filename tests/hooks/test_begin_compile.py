@@ -20,8 +20,10 @@ def begin(load: Load, aws: Any, model: dict[str, Any]) -> Begin:
     aws.put("models", "minilm/model.pt", b"weights")
     module = load("begin_compile")
 
-    def call(execution: str = "request-1", **changed: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = module.handler({"model": {**model, **changed}, "execution": execution}, None)
+    def call(execution: str = "request-1", has: str = "", **changed: Any) -> dict[str, Any]:
+        request = {"PhysicalResourceId": has} if has else {}
+        event = {"model": {**model, **changed}, "request": request, "execution": execution}
+        answer: dict[str, Any] = module.handler(event, None)
         return answer
 
     return call
@@ -169,3 +171,39 @@ def test_a_property_that_cannot_be_read_is_named(
 ) -> None:
     with pytest.raises(load("model_request").RequestError, match=message):
         begin(**changed)
+
+
+@pytest.fixture
+def published(begin: Begin, load: Load, aws: Any) -> str:
+    """The key of an artifact that is ready, whose source has gone since."""
+    leased = begin()
+    registry = load("registry")
+    update = registry.publish(
+        "registry",
+        leased["key"],
+        attempt=leased["attempt"],
+        artifact_uri="s3://artifacts/it/",
+        manifest_sha256="0" * 64,
+        compile_seconds=1.5,
+        job_name="job",
+        host="ml.m5.2xlarge",
+        now=1,
+    )
+    aws.dynamodb.update_item(**update)
+    aws.s3.delete_object(Bucket="models", Key="minilm/model.pt")
+    return str(leased["key"])
+
+
+def test_a_rollback_gets_its_artifact_though_the_source_is_gone(begin: Begin, published: str) -> None:
+    answer = begin("request-2", has=published)
+    assert (answer["status"], answer["key"], answer["artifact_uri"]) == ("ready", published, "s3://artifacts/it/")
+
+
+def test_a_resource_that_asks_for_something_else_needs_a_source(begin: Begin, load: Load, published: str) -> None:
+    with pytest.raises(load("artifact").SourceError, match="there is no object under"):
+        begin("request-2", has=published, BatchSizes=["2"])
+
+
+def test_a_new_resource_needs_a_source(begin: Begin, load: Load, published: str) -> None:
+    with pytest.raises(load("artifact").SourceError, match="there is no object under"):
+        begin("request-2")
