@@ -14,9 +14,10 @@ AWS_FREE := env -u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u 
 	AWS_EC2_METADATA_DISABLED=true
 
 READY := .venv/ready
+CHECKOV := .venv/checkov/bin/checkov
 DEPLOYMENT ?= deployments/local.yaml
 
-.PHONY: help setup deploy-local destroy-local test lint format bench docs snapshots clean
+.PHONY: help setup deploy-local destroy-local test style lint format bench docs snapshots clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,18 +28,28 @@ $(READY): requirements.lock package.json package-lock.json pyproject.toml infra/
 	@bash scripts/setup.sh
 	@touch $@
 
+# checkov needs an old boto3: an environment of its own.
+$(CHECKOV): tests/stacks/checkov.lock | $(READY)
+	@uv venv --quiet --clear $(dir $(@D))
+	@uv pip sync --quiet --python $(@D)/python --require-hashes tests/stacks/checkov.lock \
+	  || { echo "checkov cannot be installed: the Python package registry does not answer" >&2; exit 1; }
+	@touch $@
+
 deploy-local: $(READY) ## Deploy the whole platform on this machine and call the endpoint
 	@neuron-cdk local deploy $(DEPLOYMENT)
 
 destroy-local: $(READY) ## Stop the embedded AWS and remove everything it left
 	@neuron-cdk local down --delete-state
 
-test: $(READY) lint ## Run every check and every test
+test: style $(CHECKOV) ## Run every check and every test
 	@$(AWS_FREE) python -m pytest
 
-lint: $(READY) ## Formatting, types, templates and security rules, in seconds
-	@ruff format --check --quiet . && ruff check --quiet .
+style: $(READY)
+	@ruff format --check --quiet . || { echo "make format puts these in the project's format" >&2; exit 1; }
+	@ruff check --quiet .
 	@mypy
+
+lint: style ## Formatting, types, templates and security rules, in seconds
 	@$(AWS_FREE) python -m pytest tests/stacks/test_nag.py tests/stacks/test_cfn_lint.py
 
 format: $(READY) ## Rewrite the Python files in the project's format
