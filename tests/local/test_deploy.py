@@ -1,4 +1,4 @@
-"""The whole platform, deployed by the CDK's command line to the embedded AWS, as ``make deploy-local`` does; and faults.
+"""The whole platform on the embedded AWS, deployed by the CDK's command line as ``make deploy-local`` does; and faults.
 
 Nothing here is a stand-in but AWS itself: a real model, compiled by the pipeline's job, served by a process.
 """
