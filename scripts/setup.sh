@@ -33,8 +33,10 @@ awk '/^[a-z0-9]/{keep = /^uv==/} keep' requirements.lock >"$log.uv"
 quietly .venv/bin/python -m pip install --quiet --require-hashes --retries 1 --timeout 30 -r "$log.uv" \
   || { rm -f "$log.uv"; stop "the Python package registry does not answer; check the network or pip's configuration, then run make setup again"; }
 rm -f "$log.uv"
-export UV_HTTP_TIMEOUT=60 VIRTUAL_ENV=$PWD/.venv
+export UV_HTTP_TIMEOUT=60 UV_SYSTEM_CERTS=true VIRTUAL_ENV=$PWD/.venv
+# Where only pip is set up for the local registry, pip does it, more slowly.
 quietly .venv/bin/uv pip sync --require-hashes --compile-bytecode requirements.lock \
+  || quietly .venv/bin/python -m pip install --quiet --require-hashes --retries 1 --timeout 60 -r requirements.lock \
   || stop "the locked Python packages cannot be installed; the registry does not answer or does not carry them"
 quietly .venv/bin/uv pip install --no-deps --no-build-isolation --editable . \
   || stop "this checkout cannot be installed into .venv"

@@ -22,7 +22,7 @@ class PipelineStack(Stack):
         vpc: ec2.IVpc,
         deployment: spec.Deployment,
     ) -> None:
-        super().__init__(scope, construct_id, env=env)
+        super().__init__(scope, construct_id, env=env, termination_protection=True)
         # A Neuron compile takes minutes, one of ONNX Runtime a second: look as often as it makes sense.
         quick = all(model.compile.target == "cpu" for model in deployment.models.values())
         self.pipeline = CompilePipeline(

@@ -60,7 +60,7 @@ def test_defaults_are_the_designs(findings: Find, whole: Callable[[str], str], t
     path = tmp_path / "small.yaml"
     path.write_text(
         whole(
-            "models: {m: {source: {path: .}, task: t, compile: {engine: torch-neuronx, target: inf2}}}\n"
+            "models: {m: {source: {path: tests}, task: t, compile: {engine: torch-neuronx, target: inf2}}}\n"
             "fleets: {f: {purpose: inference, instance_types: [inf2.xlarge], size: {min: 1, max: 2}}}\n"
             "endpoints: {e: {model: m, instance_types: [ml.inf2.xlarge], size: {min: 1, max: 1}}}\n"
         )
@@ -68,7 +68,7 @@ def test_defaults_are_the_designs(findings: Find, whole: Callable[[str], str], t
 
     deployment = load(path).deployment
 
-    assert deployment.models["m"].source == PathSource(path=".")
+    assert deployment.models["m"].source == PathSource(path="tests")
     made = deployment.models["m"].compile
     assert (made.dtype, made.batch_sizes, made.sequence_lengths) == ("fp32", (1,), ())
     assert (made.tensor_parallel, made.compiler_args, made.timeout_minutes) == (1, (), 120)

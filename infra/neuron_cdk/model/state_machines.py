@@ -196,7 +196,7 @@ def compile_machine(*, register: str, record_failure: str) -> State:
                     {
                         "ErrorEquals": ["States.ALL"],
                         "Assign": {
-                            "error": "{% $states.errorOutput %}",
+                            "problem": "{% $states.errorOutput %}",
                             "no_host": _NO_HOST,
                         },
                         "Next": "AnotherHost",
@@ -222,18 +222,18 @@ def compile_machine(*, register: str, record_failure: str) -> State:
                 Catch=[
                     {
                         "ErrorEquals": ["States.ALL"],
-                        "Assign": {"error": "{% $states.errorOutput %}"},
+                        "Assign": {"problem": "{% $states.errorOutput %}"},
                         "Next": "RecordFailure",
                     }
                 ],
             ),
             "RecordFailure": _invoke(
-                record_failure, payload={"compile": "{% $compile %}", "error": "{% $error %}"}, Next="Failed"
+                record_failure, payload={"compile": "{% $compile %}", "error": "{% $problem %}"}, Next="Failed"
             ),
             "Failed": {
                 "Type": "Fail",
-                "Error": "{% $error.Error %}",
-                "Cause": "{% $substring($string($error.Cause), 0, 2000) %}",
+                "Error": "{% $problem.Error %}",
+                "Cause": "{% $substring($string($problem.Cause), 0, 2000) %}",
             },
         },
     }

@@ -17,10 +17,8 @@ from constructs import Construct
 from ..roles import Allow, service_role
 
 INTERFACE_ENDPOINTS = (
-    "autoscaling",
     "ecr.api",
     "ecr.dkr",
-    "ec2messages",
     "kms",
     "logs",
     "monitoring",

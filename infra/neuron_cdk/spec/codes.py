@@ -77,7 +77,7 @@ _ERRORS = {
     "NCDK-SOURCE-003": "This is not a Hugging Face repository.",
     "NCDK-SOURCE-004": "The revision is not a full commit.",
     "NCDK-SOURCE-005": "The source folder is not there.",
-    "NCDK-SOURCE-006": "The source folder is outside the folder that the command runs in.",
+    "NCDK-SOURCE-006": "The source folder is outside the folder that the command runs in, or is that folder.",
     "NCDK-COMPILE-001": "This is not an SDK version.",
     "NCDK-COMPILE-002": "This is not a compiler argument.",
     "NCDK-COMPILE-003": "Target cpu outside the embedded AWS.",
@@ -144,11 +144,13 @@ _INFOS = {
     "NCDK-LATER-010": "Components are not built yet.",
     "NCDK-LATER-011": "Pools of several instance types are not built yet.",
     "NCDK-LATER-012": "Endpoint scaling is not built yet.",
-    "NCDK-LATER-013": "Rollouts other than all-at-once are not built yet.",
+    "NCDK-LATER-013": "Rollouts other than all-at-once, and their conditions, are not built yet.",
     "NCDK-LATER-014": "Training clusters are not built yet.",
     "NCDK-LATER-015": "Budgets are not built yet.",
     "NCDK-LATER-016": "Delivery is not built yet.",
     "NCDK-LATER-017": "The engine does not spread a model over several cores yet.",
+    "NCDK-LATER-018": "A fleet's pause before shrinking is not built yet.",
+    "NCDK-LATER-019": "A fleet's size to start with, other than min, is not built yet.",
 }
 
 CODES: dict[str, Code] = {

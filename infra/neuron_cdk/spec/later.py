@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .deployment import Deployment, Endpoint, Fleet, HuggingFaceSource, Model, OnDemand, Spot
+from .deployment import Deployment, Endpoint, Fleet, HuggingFaceSource, Model, OnDemand, Rollout, Spot
 from .findings import Finding, Problem, find
 from .source import Pointer
 
@@ -53,6 +53,11 @@ def _fleet(at: Pointer, fleet: Fleet) -> Iterator[Problem]:
         yield _later("005", (*at, "capacity"), "reserved capacity, fallbacks and base are", allowed=allowed)
     if fleet.scaling and fleet.scaling.metric != "neuroncore-utilization":
         yield _later("006", (*at, "scaling", "metric"), "this metric is", allowed="neuroncore-utilization")
+    if fleet.scaling and "scale_in_cooldown_s" in fleet.scaling.model_fields_set:
+        # EC2's target tracking has no such setting: the fleet's own controller will.
+        yield _later("018", (*at, "scaling", "scale_in_cooldown_s"), "a pause before shrinking is")
+    if fleet.size.desired not in (None, fleet.size.min):
+        yield _later("019", (*at, "size", "desired"), "a size to start with is", allowed=f"min, {fleet.size.min}")
     if fleet.schedule:
         yield _later("007", (*at, "schedule"), "scheduled sizes are")
 
@@ -68,8 +73,8 @@ def _endpoint(at: Pointer, endpoint: Endpoint) -> Iterator[Problem]:
         yield _later("011", (*at, "instance_types"), "pools of several instance types are", allowed="one type")
     if endpoint.scaling:
         yield _later("012", (*at, "scaling"), "endpoint scaling is")
-    if endpoint.rollout.kind != "all-at-once":
-        yield _later("013", (*at, "rollout", "kind"), "this rollout is", allowed="all-at-once")
+    if endpoint.rollout != Rollout():
+        yield _later("013", (*at, "rollout"), "rollouts are", allowed="{kind: all-at-once}, which is the default")
 
 
 def _later(

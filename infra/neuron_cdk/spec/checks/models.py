@@ -46,7 +46,8 @@ def sources_exist(deployment: Deployment) -> Iterator[Problem]:
         pointer = ("models", name, "source", "path")
         path = Path(model.source.path)
         try:
-            inside = not path.is_absolute() and path.resolve().is_relative_to(here)
+            # Not the folder itself: what the CDK writes there would become part of what it copies.
+            inside = not path.is_absolute() and here in path.resolve().parents
             found = path.is_dir()
         except (OSError, ValueError):  # too long, a loop of links, a zero byte
             inside, found = True, False
@@ -54,7 +55,7 @@ def sources_exist(deployment: Deployment) -> Iterator[Problem]:
             yield Problem(
                 "NCDK-SOURCE-006",
                 pointer,
-                "this path leads out of the folder that the command runs in",
+                "this path does not lead to a folder inside the one that the command runs in",
                 "a relative path, such as models/minilm",
             )
         elif not found:
