@@ -138,7 +138,7 @@ ONE_OF_EACH = {
     "host": 1,
     "no_host": True,
     "job": {},
-    "error": {"Error": "e", "Cause": "c"},
+    "problem": {"Error": "e", "Cause": "c"},
     "outcome": {"error": {"Error": "e", "Cause": "c"}},
 }
 

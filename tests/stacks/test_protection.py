@@ -26,11 +26,11 @@ def test_what_does_not_says_that_it_goes(each_assembly):
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Delete", "Delete"), name
 
 
-def test_stacks_that_hold_state_cannot_be_deleted_by_mistake(each_assembly):
+def test_stacks_that_others_stand_on_cannot_be_deleted_by_mistake(each_assembly):
     protected = {
         name for name, stack in each_assembly.stacks.items() if stack["properties"].get("terminationProtection")
     }
-    assert {name.partition("-")[2] for name in protected} == {"Artifacts", "Network"}
+    assert {name.partition("-")[2] for name in protected} == {"Artifacts", "Network", "Pipeline"}
 
 
 def test_nothing_lets_the_internet_in(each_assembly):
