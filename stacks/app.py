@@ -9,6 +9,7 @@ from typing import Any
 from aws_cdk import App, Environment, Tags
 
 from neuron_cdk import spec
+from neuron_cdk.network.shape import Vpc
 
 from .artifacts import ArtifactsStack
 from .endpoint import EndpointStack
@@ -32,7 +33,7 @@ def build_app(
     later = spec.later(deployment)
     if later:
         raise spec.SpecError(replace(finding, severity=spec.Severity.ERROR) for finding in later)
-    app = App(analytics_reporting=False, outdir=outdir, context=dict(context or {}))
+    app = App(analytics_reporting=False, tree_metadata=False, outdir=outdir, context=dict(context or {}))
     for tag, value in deployment.tags.items():
         Tags.of(app).add(tag, value)
     env = Environment(account=deployment.environment.account, region=deployment.environment.region)
@@ -43,7 +44,7 @@ def build_app(
     artifacts = ArtifactsStack(app, named("Artifacts"), env=env)
     key = artifacts.store.key
     if deployment.network.cidr:
-        vpc = NetworkStack(app, named("Network"), env=env, deployment=deployment, key=key).vpc
+        vpc: Vpc = NetworkStack(app, named("Network"), env=env, deployment=deployment, key=key).network
     else:
         vpc = existing_vpc(artifacts, deployment)
     if deployment.models:

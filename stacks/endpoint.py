@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, Environment, Stack
-from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from neuron_cdk import CompiledModel, CompilePipeline, NeuronEndpoint, spec
+from neuron_cdk.network.shape import Vpc
 
 from .models import artifact_keys
 
@@ -24,7 +24,7 @@ class EndpointStack(Stack):
         endpoint: spec.Endpoint,
         model: spec.Model,
         pipeline: CompilePipeline,
-        vpc: ec2.IVpc,
+        vpc: Vpc,
     ) -> None:
         super().__init__(scope, construct_id, env=env)
         compiled = CompiledModel(self, "Model", pipeline=pipeline, name=str(endpoint.model), model=model)

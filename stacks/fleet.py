@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import CfnOutput, Environment, Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from neuron_cdk import NeuronFleet, spec
 from neuron_cdk.catalog import instances, regions
+from neuron_cdk.network.shape import Vpc
 
 
 class FleetStack(Stack):
@@ -23,7 +23,7 @@ class FleetStack(Stack):
         *,
         env: Environment,
         fleet: spec.Fleet,
-        vpc: ec2.IVpc,
+        vpc: Vpc,
         zones: Sequence[str],
         key: kms.IKey,
     ) -> None:

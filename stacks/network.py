@@ -19,14 +19,14 @@ class NetworkStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, env=env, termination_protection=True)
         network = deployment.network
-        self.vpc = NeuronNetwork(
+        self.network = NeuronNetwork(
             self,
             "Network",
             cidr=str(network.cidr),
             zones=spec.zones(deployment),
             egress=network.egress,
             key=key,
-        ).vpc
+        )
 
 
 def existing_vpc(scope: Construct, deployment: spec.Deployment) -> ec2.IVpc:

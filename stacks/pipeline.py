@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, Duration, Environment, Stack
-from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from neuron_cdk import ArtifactStore, CompilePipeline, spec
+from neuron_cdk.network.shape import Vpc
 
 
 class PipelineStack(Stack):
@@ -19,7 +19,7 @@ class PipelineStack(Stack):
         *,
         env: Environment,
         store: ArtifactStore,
-        vpc: ec2.IVpc,
+        vpc: Vpc,
         deployment: spec.Deployment,
     ) -> None:
         super().__init__(scope, construct_id, env=env, termination_protection=True)

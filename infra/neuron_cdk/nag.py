@@ -34,12 +34,12 @@ class _WhenResolved:
         self._reasons = reasons
 
     def validate(self) -> list[str]:
-        stack = Stack.of(self._construct)
+        arns = Stack.of(self._construct).resolve(list(self._reasons))
         acknowledge(
             self._construct,
             {
-                f"AwsSolutions-IAM5[Resource::{_spelled(stack.resolve(arn))}]": reason
-                for arn, reason in self._reasons.items()
+                f"AwsSolutions-IAM5[Resource::{_spelled(arn)}]": reason
+                for arn, reason in zip(arns, self._reasons.values(), strict=True)
             },
         )
         return []

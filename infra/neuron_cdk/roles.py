@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Aws, Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from .nag import acknowledge_resources
+
+if TYPE_CHECKING:
+    from .network.shape import Vpc
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def sagemaker_role(
     scope: Construct,
     construct_id: str,
     *,
-    vpc: ec2.IVpc,
+    vpc: Vpc,
     security_group_id: str,
     key: kms.IKey,
     log_group: str,

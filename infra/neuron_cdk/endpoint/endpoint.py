@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
@@ -13,6 +12,7 @@ from constructs import Construct
 from ..catalog import instances, software
 from ..model import CompiledModel
 from ..network.security_groups import client_security_group
+from ..network.shape import Vpc
 from ..roles import sagemaker_role
 
 VARIANT = "Main"
@@ -38,7 +38,7 @@ class NeuronEndpoint(Construct):
         *,
         model: CompiledModel,
         instance_type: str,
-        vpc: ec2.IVpc,
+        vpc: Vpc,
         key: kms.IKey,
         instance_count: int = 1,
     ) -> None:

@@ -19,6 +19,7 @@ from ..catalog import instances, software
 from ..nag import acknowledge
 from ..network.efa import EfaSecurityGroup, network_interfaces
 from ..network.security_groups import client_security_group
+from ..network.shape import Vpc
 from ..roles import Allow, arn, service_role
 from . import neuron_metrics
 from .user_data import user_data
@@ -50,7 +51,7 @@ class NeuronFleet(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        vpc: ec2.IVpc,
+        vpc: Vpc,
         key: kms.IKey,
         instance_types: Sequence[str],
         size: spec.Size,
@@ -82,7 +83,7 @@ class NeuronFleet(Construct):
             subnet.subnet_id for subnet in vpc.private_subnets if zones is None or subnet.availability_zone in zones
         ]
         if not subnets:
-            has = ", ".join(vpc.availability_zones)
+            has = ", ".join(subnet.availability_zone for subnet in vpc.private_subnets)
             raise ValueError(f"the network has no private subnet in {', '.join(zones or ())}; it has {has}")
 
         template = self._launch_template(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Aws, Duration, IgnoreMode, RemovalPolicy, Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -17,6 +16,7 @@ from constructs import Construct
 from ..assets import lambda_root, only
 from ..hook_function import HookFunction, hook_code
 from ..network.security_groups import client_security_group
+from ..network.shape import Vpc
 from ..roles import Allow, also_allow, arn, pull_image, sagemaker_role, service_role
 from .state_machines import compile_machine, request_machine
 from .store import ArtifactStore
@@ -46,7 +46,7 @@ class CompilePipeline(Construct):
         construct_id: str,
         *,
         store: ArtifactStore,
-        vpc: ec2.IVpc,
+        vpc: Vpc,
         poll: Duration | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -245,7 +245,7 @@ class CompilePipeline(Construct):
             construct_id, principal=iam.ServicePrincipal("events.amazonaws.com"), source_arn=rule.attr_arn
         )
 
-    def _job_role(self, vpc: ec2.IVpc, security_group_id: str) -> iam.Role:
+    def _job_role(self, vpc: Vpc, security_group_id: str) -> iam.Role:
         jobs_bucket = f"arn:{Aws.PARTITION}:s3:::{self._jobs.s3_bucket_name}"
         code = self._jobs.s3_object_key
         return sagemaker_role(

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from ..catalog import instances
 from .security_groups import client_security_group
+from .shape import Vpc
 
 
 class EfaSecurityGroup(Construct):
@@ -19,7 +20,7 @@ class EfaSecurityGroup(Construct):
     its rules are L1s, the rules resources of their own because a group cannot name itself.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, vpc: Vpc) -> None:
         super().__init__(scope, construct_id)
         group = client_security_group(self, "Group", vpc=vpc, description="EFA: members talk to each other freely")
         self.security_group_id = group.attr_group_id

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from .shape import Vpc
 
-def client_security_group(
-    scope: Construct, construct_id: str, *, vpc: ec2.IVpc, description: str
-) -> ec2.CfnSecurityGroup:
+
+def client_security_group(scope: Construct, construct_id: str, *, vpc: Vpc, description: str) -> ec2.CfnSecurityGroup:
     """A group that lets TLS out and nothing in."""
     return ec2.CfnSecurityGroup(
         scope,

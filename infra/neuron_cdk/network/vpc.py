@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from typing import Literal
 
@@ -30,6 +32,14 @@ INTERFACE_ENDPOINTS = (
 """What instances, compile jobs and callers of endpoints reach from a private subnet."""
 
 
+@dataclass(frozen=True)
+class PrivateSubnet:
+    """A subnet and the zone it is in."""
+
+    subnet_id: str
+    availability_zone: str
+
+
 class NeuronNetwork(Construct):
     """A VPC whose subnets name their availability zone by id.
 
@@ -43,8 +53,9 @@ class NeuronNetwork(Construct):
     :param egress: ``nat`` gives a NAT gateway in every zone; with ``endpoints-only`` there is no way out but to AWS.
     """
 
-    vpc: ec2.IVpc
-    """For anything that takes a VPC. Its availability zones are called what ``zones`` calls them."""
+    vpc_id: str
+    private_subnets: tuple[PrivateSubnet, ...]
+    """In the order of ``zones``, and called what ``zones`` calls them."""
 
     def __init__(
         self,
@@ -60,7 +71,8 @@ class NeuronNetwork(Construct):
         private_ranges, public_ranges = subnet_ranges(cidr, len(zones))
         vpc = ec2.CfnVPC(self, "Vpc", cidr_block=cidr, enable_dns_hostnames=True, enable_dns_support=True)
         Tags.of(self).add("Name", self.node.path)
-        self._vpc_id = vpc.ref
+        self.vpc_id = vpc.ref
+        self._cidr = cidr
 
         private: list[tuple[str, str]] = []
         for index, zone in enumerate(zones):
@@ -71,14 +83,22 @@ class NeuronNetwork(Construct):
         self._interface_endpoints([subnet for subnet, _ in private], cidr)
         self._flow_log(key)
 
-        self.vpc = ec2.Vpc.from_vpc_attributes(
+        self._route_tables = [route_table for _, route_table in private]
+        self.private_subnets = tuple(
+            PrivateSubnet(subnet, zone) for (subnet, _), zone in zip(private, zones, strict=True)
+        )
+
+    @cached_property
+    def vpc(self) -> ec2.IVpc:
+        """For what takes nothing less than the CDK's own interface."""
+        return ec2.Vpc.from_vpc_attributes(
             self,
             "Imported",
-            vpc_id=vpc.ref,
-            vpc_cidr_block=cidr,
-            availability_zones=list(zones),
-            private_subnet_ids=[subnet for subnet, _ in private],
-            private_subnet_route_table_ids=[route_table for _, route_table in private],
+            vpc_id=self.vpc_id,
+            vpc_cidr_block=self._cidr,
+            availability_zones=[subnet.availability_zone for subnet in self.private_subnets],
+            private_subnet_ids=[subnet.subnet_id for subnet in self.private_subnets],
+            private_subnet_route_table_ids=self._route_tables,
         )
 
     def _subnet(self, construct_id: str, zone: str, cidr: str) -> tuple[str, str]:
@@ -86,13 +106,13 @@ class NeuronNetwork(Construct):
         subnet = ec2.CfnSubnet(
             self,
             f"{construct_id}Subnet",
-            vpc_id=self._vpc_id,
+            vpc_id=self.vpc_id,
             availability_zone_id=zone if by_id else None,
             availability_zone=None if by_id else zone,
             cidr_block=cidr,
             map_public_ip_on_launch=False,
         )
-        route_table = ec2.CfnRouteTable(self, f"{construct_id}RouteTable", vpc_id=self._vpc_id)
+        route_table = ec2.CfnRouteTable(self, f"{construct_id}RouteTable", vpc_id=self.vpc_id)
         ec2.CfnSubnetRouteTableAssociation(
             self, f"{construct_id}Association", subnet_id=subnet.ref, route_table_id=route_table.ref
         )
@@ -101,7 +121,7 @@ class NeuronNetwork(Construct):
     def _nat(self, zones: Sequence[str], ranges: Sequence[str], private_route_tables: Sequence[str]) -> None:
         gateway = ec2.CfnInternetGateway(self, "InternetGateway")
         attachment = ec2.CfnVPCGatewayAttachment(
-            self, "InternetGatewayAttachment", vpc_id=self._vpc_id, internet_gateway_id=gateway.ref
+            self, "InternetGatewayAttachment", vpc_id=self.vpc_id, internet_gateway_id=gateway.ref
         )
         for index, zone in enumerate(zones):
             subnet, route_table = self._subnet(f"Public{index + 1}", zone, ranges[index])
@@ -129,7 +149,7 @@ class NeuronNetwork(Construct):
             ec2.CfnVPCEndpoint(
                 self,
                 construct_id,
-                vpc_id=self._vpc_id,
+                vpc_id=self.vpc_id,
                 service_name=f"com.amazonaws.{Stack.of(self).region}.{service}",
                 vpc_endpoint_type="Gateway",
                 route_table_ids=list(route_tables),
@@ -139,7 +159,7 @@ class NeuronNetwork(Construct):
         group = ec2.CfnSecurityGroup(
             self,
             "EndpointsSecurityGroup",
-            vpc_id=self._vpc_id,
+            vpc_id=self.vpc_id,
             group_description="TLS from inside the VPC to the interface endpoints",
             security_group_ingress=[
                 {"ipProtocol": "tcp", "fromPort": 443, "toPort": 443, "cidrIp": cidr, "description": "TLS from the VPC"}
@@ -159,7 +179,7 @@ class NeuronNetwork(Construct):
             ec2.CfnVPCEndpoint(
                 self,
                 "".join(part.capitalize() for part in service.replace(".", "-").split("-")) + "Endpoint",
-                vpc_id=self._vpc_id,
+                vpc_id=self.vpc_id,
                 service_name=f"com.amazonaws.{Stack.of(self).region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
@@ -190,7 +210,7 @@ class NeuronNetwork(Construct):
         ec2.CfnFlowLog(
             self,
             "FlowLog",
-            resource_id=self._vpc_id,
+            resource_id=self.vpc_id,
             resource_type="VPC",
             traffic_type="ALL",
             log_destination_type="cloud-watch-logs",
