@@ -17,7 +17,7 @@ class Subnet(Protocol):
 
 
 class Vpc(Protocol):
-    """Any ``ec2.IVpc`` will do. ``NeuronNetwork`` has just this, because making an ``IVpc`` costs a tenth of a second at
+    """Any ``ec2.IVpc`` will do. ``NeuronNetwork`` has just this: making an ``IVpc`` of it costs a tenth of a second at
     synth; ``NeuronNetwork.vpc`` is for those who need one.
     """
 
