@@ -40,6 +40,7 @@ deploy-local: $(READY) ## Deploy the whole platform on this machine and call the
 
 destroy-local: $(READY) ## Stop the embedded AWS and remove everything it left
 	@neuron-cdk local down --delete-state
+	@rm -rf .local
 
 test: style $(CHECKOV) ## Run every check and every test
 	@$(AWS_FREE) python -m pytest
