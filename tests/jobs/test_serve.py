@@ -172,9 +172,10 @@ def test_stopping_finishes_the_request_under_way(serve: Any, compiled: Any) -> N
     server = serve(compiled.output)
     body = json.dumps(rows(4)).encode()
     with socket.create_connection(("127.0.0.1", server.listening["port"]), timeout=30) as client:
-        head = f"POST /invocations HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        client.sendall(head.encode() + body[:100])
-        assert server.get("/ping") == 200  # the first connection was taken before this one: its request is under way
+        head = f"POST /invocations HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        client.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 100")  # the server has read this far: the request is under way
+        client.sendall(body[:100])
         server.process.terminate()
         # The server takes no new connection once it drains.
         while True:
