@@ -11,8 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +207,61 @@ def test_a_model_that_is_not_there_says_so(first, platform):
     message = platform.failing(platform.variant(("/magika/}", "/nowhere/}")))
     assert "nowhere/" in message
     assert "Traceback" not in message
+
+
+def test_a_request_whose_time_is_up_says_how_to_join_the_compile_that_goes_on(first, platform, eventually):
+    key = first["models"]["magika"]["artifact_key"]
+    template = platform.client("cloudformation").get_template(StackName="local-Endpoint-filetype")["TemplateBody"]
+    template = template if isinstance(template, dict) else json.loads(template)
+    (model,) = [
+        resource["Properties"]["Model"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "Custom::NeuronCompiledModel"
+    ]
+    outputs = platform.client("cloudformation").describe_stacks(StackName="local-Pipeline")["Stacks"][0]["Outputs"]
+    machine = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "RequestMachine")
+    database = platform.client("dynamodb")
+    (table,) = database.list_tables()["TableNames"]
+    ready = database.get_item(TableName=table, Key={"artifact_key": {"S": key}})["Item"]
+    compiling = {**ready, "state": {"S": "compiling"}, "lease_expires": {"N": str(int(time.time()) + 600)}}
+    with answers() as (address, received):
+        request = {
+            "RequestType": "Create",
+            "RequestId": uuid.uuid4().hex,
+            "ResponseURL": address,
+            "StackId": "arn:aws:cloudformation:us-east-1:000000000000:stack/some/1",
+            "LogicalResourceId": "Model",
+        }
+        asked = {"request": request, "model": model, "deadline": int(time.time()) - 1, "poll_seconds": 1}
+        database.put_item(TableName=table, Item=compiling)
+        try:
+            platform.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(asked))
+            eventually(lambda: received)
+        finally:
+            database.put_item(TableName=table, Item=ready)
+    assert received[0]["Status"] == "FAILED"
+    assert received[0]["Reason"].startswith(f"still running: execution {key[:32]}-")
+    assert received[0]["Reason"].endswith("deploy again to join it")
+
+
+@contextmanager
+def answers() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Where CloudFormation would wait for an answer: an address, and what is PUT there."""
+    received: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", received
+        server.shutdown()
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path, own_aws):
