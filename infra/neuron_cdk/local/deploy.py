@@ -59,7 +59,7 @@ def deploy(file: Path, aws: EmbeddedAws, *, console: Console) -> Report:
     with _step(console, "embedded AWS"):
         aws.up()
     clients = Clients(aws.environment(region))
-    cli = CdkCli(environment=aws.environment(region), log=state / "cdk.log", alive=lambda: aws.status().running)
+    cli = CdkCli(environment=aws.environment(region), log=state / "cdk.log", alive=aws.is_running)
     report = Report(deployment=deployment.name)
     try:
         with _step(console, "model in S3"):
@@ -248,7 +248,7 @@ def show(report: Report, console: Console) -> None:
 
 def _explained(error: Exception, clients: Clients, aws: EmbeddedAws, deployment: spec.Deployment) -> LocalError:
     """The first cause, in one sentence: the server that went away, or the resource that could not be made."""
-    if not aws.status().running:
+    if not aws.is_running():
         return LocalError(f"the embedded AWS stopped during the deploy (log: {aws.logs_path}); run the same again")
     reason = _first_failure(clients, deployment)
     return LocalError(reason) if reason else error if isinstance(error, LocalError) else LocalError(str(error))

@@ -95,7 +95,7 @@ class EmbeddedAws:
         made, or the server ends.
         """
         with locked(self._folder / "up.lock"):
-            if self._running():
+            if self.is_running():
                 with suppress(_EndedError):  # one that is dying is as good as none
                     self._wait_until_ready()
                     return
@@ -118,7 +118,7 @@ class EmbeddedAws:
 
     def status(self) -> Status:
         """What runs now. Raises ``LocalError`` when it runs and does not answer."""
-        if not self._running():
+        if not self.is_running():
             return Status(running=False)
         told = self._ask(timeout=10)
         return Status(
@@ -130,13 +130,14 @@ class EmbeddedAws:
             endpoints=told["endpoints"],
         )
 
-    def _running(self) -> bool:
+    def is_running(self) -> bool:
+        """Whether the server lives, answering or not."""
         return is_locked(self._folder / "server.lock")
 
     def _server(self) -> dict[str, Any]:
         """What the running server wrote about itself; empty when none runs."""
         try:
-            return json.loads((self._folder / "server.json").read_text()) if self._running() else {}
+            return json.loads((self._folder / "server.json").read_text()) if self.is_running() else {}
         except (FileNotFoundError, json.JSONDecodeError):  # it has the lock and is about to write
             return {}
 
@@ -187,7 +188,7 @@ class EmbeddedAws:
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
-            if not self._running():
+            if not self.is_running():
                 raise _EndedError(f"the embedded AWS ended while it started: {self._last_words()}")
             try:
                 if self._ask(timeout=5)["ready"]:
@@ -216,9 +217,9 @@ class EmbeddedAws:
                 with suppress(ProcessLookupError):  # it has just ended
                     os.kill(pid, wanted)
             deadline = time.monotonic() + _STOP_SECONDS
-            while self._running() and time.monotonic() < deadline:
+            while self.is_running() and time.monotonic() < deadline:
                 time.sleep(0.02)
-        if self._running():
+        if self.is_running():
             raise LocalError(f"the embedded AWS (pid {pid}) does not end")
         self._clear()
 
