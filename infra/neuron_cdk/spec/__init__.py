@@ -25,19 +25,23 @@ from .deployment import (
     OnDemand,
     PathSource,
     Range,
+    Refresh,
     ReservedCapacity,
     Rollout,
     S3Source,
     ScheduledSize,
+    Serving,
     Size,
     SmokeTest,
     Spot,
     Storage,
     TrainingCluster,
+    WarmPool,
 )
 from .findings import Finding, SpecError
 from .later import later
 from .loader import Loaded, load
+from .pools import Pool, pools
 from .schema import json_schema
 from .uses import sdk
 from .zones import zones
@@ -66,11 +70,14 @@ __all__ = [
     "Network",
     "OnDemand",
     "PathSource",
+    "Pool",
     "Range",
+    "Refresh",
     "ReservedCapacity",
     "Rollout",
     "S3Source",
     "ScheduledSize",
+    "Serving",
     "Severity",
     "Size",
     "SmokeTest",
@@ -78,9 +85,11 @@ __all__ = [
     "Spot",
     "Storage",
     "TrainingCluster",
+    "WarmPool",
     "json_schema",
     "later",
     "load",
+    "pools",
     "sdk",
     "zones",
 ]

@@ -23,6 +23,7 @@ from .fields import (
     Account,
     Ami,
     Branch,
+    Certificate,
     Commit,
     CompilerArgument,
     Count,
@@ -33,6 +34,7 @@ from .fields import (
     Name,
     Number,
     Positive,
+    Queue,
     Reservation,
     S3Uri,
     Sdk,
@@ -245,7 +247,7 @@ class OnDemand(Part):
 
     kind: Literal["on-demand"]
     base: Count | None = None
-    """So many instances come from here before any other capacity is used."""
+    """The first so many instances of the fleet always come from here, whatever is preferred. Default: 0."""
 
 
 class Spot(Part):
@@ -279,7 +281,9 @@ class FleetScaling(Part):
     metric: Literal["neuroncore-utilization", "requests-per-target", "queue-depth"]
     """What is held at the target."""
     target: Number
-    """Percent for neuroncore-utilization; requests or messages an instance for the others."""
+    """Percent for neuroncore-utilization; requests a minute, or waiting messages, an instance for the others."""
+    queue: Queue | None = None
+    """ARN of the SQS queue whose visible messages are counted; with queue-depth, and only there."""
     scale_in_cooldown_s: Count = 300
     """Seconds to wait after shrinking."""
     scale_out_cooldown_s: Count = 60
@@ -291,6 +295,36 @@ class ScheduledSize(Range):
 
     cron: Word
     """Six fields in UTC: minute hour day-of-month month day-of-week year."""
+
+
+class Serving(Part):
+    """How a fleet's model is reached: an internal load balancer in front of its instances."""
+
+    load_balancer: Literal["application", "network"] = "application"
+    """application: HTTP, and requests are counted. network: TCP connections, passed on as they come."""
+    certificate: Certificate | None = None
+    """ARN of an ACM certificate of the same account and region. Default: no TLS inside the network."""
+
+
+class WarmPool(Part):
+    """Instances that have started once, hold the model on their disks, and wait stopped."""
+
+    size: Annotated[int, Field(strict=True, ge=1, le=10_000)]
+    """How many wait, beyond those in service; together at most the fleet's max."""
+
+
+class Refresh(Part):
+    """How a fleet's instances are replaced when what they are made of changes: model, image, start-up."""
+
+    min_healthy_percent: Annotated[int, Field(strict=True, ge=0, le=100)] = 90
+    """So many percent of the fleet stay in service meanwhile."""
+    checkpoints: Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=100)], ...], Field(min_length=1)] = (
+        25,
+        100,
+    )
+    """Percent replaced at which it stops and watches the alarms; ascending, the last 100."""
+    bake_minutes: Annotated[int, Field(strict=True, ge=0, le=2880)] = 10
+    """How long it watches at each checkpoint."""
 
 
 class Fleet(Part):
@@ -316,6 +350,18 @@ class Fleet(Part):
     """Default: none."""
     schedule: Annotated[tuple[ScheduledSize, ...], Field(max_length=24)] = ()
     """Default: none."""
+    serving: Serving | None = None
+    """How the model is reached. Default: through an application load balancer without TLS, if there is a model."""
+    warm_pool: WarmPool | None = None
+    """Default: none."""
+    refresh: Refresh | None = None
+    """Default: fleets that serve a model are replaced as refresh: {} says; others keep the instances they have."""
+    max_lifetime_days: Annotated[int, Field(strict=True, ge=1, le=365)] | None = None
+    """Instances older than this are replaced. Default: they live as long as they are needed."""
+    return_after_minutes: Annotated[int, Field(strict=True, ge=1, le=1440)] = 15
+    """How long capacity that was short is left alone, and how long nothing moves back after a move."""
+    drain_minutes: Annotated[int, Field(strict=True, ge=1, le=120)] = 5
+    """How long an instance that is to go may finish what it does; spot gives it two minutes whatever this says."""
 
 
 class Component(Part):

@@ -159,6 +159,28 @@ Reservation = Annotated[
         ("cr-0123456789abcdef0",),
     ),
 ]
+Certificate = Annotated[
+    str,
+    Text(
+        r"arn:aws(?:-[a-z]{2,10}){0,2}:acm:[a-z0-9-]{6,24}:[0-9]{12}:certificate/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        "NCDK-SERVE-001",
+        "the ARN of an ACM certificate",
+        "arn:aws:acm:<region>:<account>:certificate/<id>",
+        "copy the ARN of an issued certificate from ACM",
+        ("arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef",),
+    ),
+]
+Queue = Annotated[
+    str,
+    Text(
+        r"arn:aws(?:-[a-z]{2,10}){0,2}:sqs:[a-z0-9-]{6,24}:[0-9]{12}:(?:[A-Za-z0-9_-]{1,75}\.fifo|[A-Za-z0-9_-]{1,80})",
+        "NCDK-SCALE-007",
+        "the ARN of an SQS queue",
+        "arn:aws:sqs:<region>:<account>:<name>",
+        "copy the ARN of the queue from SQS; its URL does not say as much",
+        ("arn:aws:sqs:us-east-1:111122223333:requests",),
+    ),
+]
 VpcId = Annotated[
     str,
     Text(r"vpc-([0-9a-f]{8}|[0-9a-f]{17})", "NCDK-NET-001", "a VPC id", "vpc- and 8 or 17 hexadecimal digits"),
