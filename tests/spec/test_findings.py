@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from neuron_cdk.spec import CODES, Finding
+from neuron_cdk.spec.codes import RETIRED
 
 MODEL = "models: {m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: torch-neuronx, target: inf2}}}"
 
@@ -111,7 +112,12 @@ def test_every_code_is_earned_by_some_file() -> None:
     assert earned | {"NCDK-FILE-001"} == set(CODES)  # no file at all: test_loader.py
 
 
-def test_the_numbers_of_an_area_have_no_gaps() -> None:
-    areas = Counter(code.rpartition("-")[0] for code in CODES)
+def test_the_numbers_of_an_area_have_no_gaps_but_retired_codes() -> None:
+    ever = [*CODES, *RETIRED]
+    areas = Counter(code.rpartition("-")[0] for code in ever)
 
-    assert {f"{area}-{number:03}" for area, count in areas.items() for number in range(1, count + 1)} == set(CODES)
+    assert sorted(ever) == [f"{area}-{n:03}" for area, count in sorted(areas.items()) for n in range(1, count + 1)]
+
+
+def test_a_retired_code_is_never_used_again() -> None:
+    assert CODES.keys() & RETIRED.keys() == set()

@@ -137,10 +137,6 @@ _INFOS = {
     "NCDK-LATER-001": "Models from Hugging Face are not built yet.",
     "NCDK-LATER-002": "The engine is not built yet.",
     "NCDK-LATER-003": "Smoke tests are not built yet.",
-    "NCDK-LATER-004": "Fleets that serve a model are not built yet.",
-    "NCDK-LATER-005": "Reserved capacity, fallbacks and base are not built yet.",
-    "NCDK-LATER-006": "The fleet's scaling metric is not built yet.",
-    "NCDK-LATER-007": "Scheduled sizes are not built yet.",
     "NCDK-LATER-008": "Asynchronous endpoints are not built yet.",
     "NCDK-LATER-009": "Endpoints of the release pipeline are not built yet.",
     "NCDK-LATER-010": "Components are not built yet.",
@@ -151,8 +147,6 @@ _INFOS = {
     "NCDK-LATER-015": "Budgets are not built yet.",
     "NCDK-LATER-016": "Delivery is not built yet.",
     "NCDK-LATER-017": "The engine does not spread a model over several cores yet.",
-    "NCDK-LATER-018": "A fleet's pause before shrinking is not built yet.",
-    "NCDK-LATER-019": "A fleet's size to start with, other than min, is not built yet.",
 }
 
 CODES: dict[str, Code] = {
@@ -160,3 +154,13 @@ CODES: dict[str, Code] = {
     **{code: Code(Severity.WARNING, meaning) for code, meaning in _WARNINGS.items()},
     **{code: Code(Severity.INFO, meaning) for code, meaning in _INFOS.items()},
 }
+
+RETIRED: dict[str, str] = {
+    "NCDK-LATER-004": "Built: fleets serve a model.",
+    "NCDK-LATER-005": "Built: reserved capacity, fallbacks and base.",
+    "NCDK-LATER-006": "Built: every scaling metric of a fleet.",
+    "NCDK-LATER-007": "Built: scheduled sizes.",
+    "NCDK-LATER-018": "Built: a fleet's pause before shrinking.",
+    "NCDK-LATER-019": "Built: a fleet's size to start with.",
+}
+"""Codes that earlier versions reported, and what became of each."""

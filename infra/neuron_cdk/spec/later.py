@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .deployment import Deployment, Endpoint, Fleet, HuggingFaceSource, Model, OnDemand, Rollout, Spot
+from .deployment import Deployment, Endpoint, HuggingFaceSource, Model, Rollout
 from .findings import Finding, Problem, find
 from .source import Pointer
 
 ENGINES = ("torch-neuronx", "neuronx-cc", "onnxruntime")
-_CAPACITIES = ((OnDemand(kind="on-demand"),), (Spot(kind="spot"),))
 
 
 def later(deployment: Deployment) -> tuple[Finding, ...]:
@@ -20,8 +19,6 @@ def later(deployment: Deployment) -> tuple[Finding, ...]:
 def not_built(deployment: Deployment) -> Iterator[Problem]:
     for name, model in deployment.models.items():
         yield from _model(("models", name), model)
-    for name, fleet in deployment.fleets.items():
-        yield from _fleet(("fleets", name), fleet)
     for name, endpoint in deployment.endpoints.items():
         yield from _endpoint(("endpoints", name), endpoint)
     for name in deployment.training_clusters:
@@ -43,23 +40,6 @@ def _model(at: Pointer, model: Model) -> Iterator[Problem]:
         yield _later("017", (*at, "compile", "tensor_parallel"), "more than one core a model is", allowed="1")
     if model.smoke_test:
         yield _later("003", (*at, "smoke_test"), "smoke tests are")
-
-
-def _fleet(at: Pointer, fleet: Fleet) -> Iterator[Problem]:
-    if fleet.model:
-        yield _later("004", (*at, "model"), "fleets that serve a model are", fix="serve it from an endpoint")
-    if fleet.capacity not in _CAPACITIES:
-        allowed = "[{kind: on-demand}] or [{kind: spot}]"
-        yield _later("005", (*at, "capacity"), "reserved capacity, fallbacks and base are", allowed=allowed)
-    if fleet.scaling and fleet.scaling.metric != "neuroncore-utilization":
-        yield _later("006", (*at, "scaling", "metric"), "this metric is", allowed="neuroncore-utilization")
-    if fleet.scaling and "scale_in_cooldown_s" in fleet.scaling.model_fields_set:
-        # EC2's target tracking has no such setting: the fleet's own controller will.
-        yield _later("018", (*at, "scaling", "scale_in_cooldown_s"), "a pause before shrinking is")
-    if fleet.size.desired not in (None, fleet.size.min):
-        yield _later("019", (*at, "size", "desired"), "a size to start with is", allowed=f"min, {fleet.size.min}")
-    if fleet.schedule:
-        yield _later("007", (*at, "schedule"), "scheduled sizes are")
 
 
 def _endpoint(at: Pointer, endpoint: Endpoint) -> Iterator[Problem]:
