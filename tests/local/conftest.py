@@ -106,6 +106,27 @@ def operate_on(eventually: Callable[..., Any]) -> Callable[..., str]:
     return operate
 
 
+@pytest.fixture
+def operate(client: Clients, operate_on: Callable[..., str]) -> Callable[..., str]:
+    """The same in the shared embedded AWS."""
+    return lambda *arguments: operate_on(client, *arguments)
+
+
+@pytest.fixture
+def reason(client: Clients) -> Callable[[str, str], str]:
+    """Why a resource failed last, by the stack's events."""
+
+    def find(stack: str, logical_id: str) -> str:
+        events = client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
+        return next(
+            str(event["ResourceStatusReason"])
+            for event in events
+            if event["LogicalResourceId"] == logical_id and event["ResourceStatus"].endswith("_FAILED")
+        )
+
+    return find
+
+
 @pytest.fixture(scope="session")
 def job_request() -> Callable[..., dict[str, Any]]:
     """A CreateProcessingJob request for a Python script that is in a bucket, its name new."""

@@ -15,26 +15,6 @@ Operate = Callable[..., str]
 
 
 @pytest.fixture
-def operate(client: Clients, operate_on: Operate) -> Operate:
-    return lambda *arguments: operate_on(client, *arguments)
-
-
-@pytest.fixture
-def reason(client: Clients) -> Callable[[str, str], str]:
-    """Why a resource failed last, by the stack's events."""
-
-    def find(stack: str, logical_id: str) -> str:
-        events = client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
-        return next(
-            str(event["ResourceStatusReason"])
-            for event in events
-            if event["LogicalResourceId"] == logical_id and event["ResourceStatus"].endswith("_FAILED")
-        )
-
-    return find
-
-
-@pytest.fixture
 def physical_id(client: Clients) -> Callable[[str, str], str]:
     def find(stack: str, logical_id: str) -> str:
         found = client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)

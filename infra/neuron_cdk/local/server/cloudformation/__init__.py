@@ -1,16 +1,17 @@
-"""CloudFormation resource types that ministack lacks.
+"""CloudFormation resource types that ministack lacks or gets wrong.
 
 A type that neither ministack nor this package provides stays an error before anything is created.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ministack.services.cloudformation import provisioners, stacks
 
 from .. import patching
-from . import dynamodb, ec2, sagemaker, scaling
+from . import dynamodb, ec2, events, iam, load_balancing, resource_groups, sagemaker, scaling
 from .types import Created, Properties, Resource, ResourceType
 
 _handlers = patching.original(provisioners, "_RESOURCE_HANDLERS")
@@ -18,16 +19,26 @@ _replacing = patching.original(provisioners, "_REPLACING_PROPERTIES")
 _tagged = patching.original(provisioners, "_STACK_TAG_PROPERTY")
 _blocks = patching.original(stacks, "_runs_on_worker_thread")
 
+_MENDED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    dynamodb.GLOBAL_TABLE: dynamodb.keep_its_name,
+    iam.INSTANCE_PROFILE: iam.called_by_its_name,
+    events.RULE: events.checked,
+    **load_balancing.MENDED,
+}
+"""Types that ministack has and gets wrong: what makes its handler right."""
+
 
 def install() -> None:
     """Add the types to ministack's tables."""
-    types: dict[str, ResourceType] = ec2.TYPES | sagemaker.TYPES | scaling.TYPES
+    types: dict[str, ResourceType] = ec2.TYPES | sagemaker.TYPES | scaling.TYPES | resource_groups.TYPES
     for name, provided in types.items():
         _handlers[name] = _handler(provided)
         _replacing[name] = provided.replaced_by
         if provided.tagged:
             _tagged[name] = ("Tags", "list")
-    _handlers[dynamodb.GLOBAL_TABLE] = dynamodb.keep_its_name(_handlers[dynamodb.GLOBAL_TABLE])
+    for name, mend in _MENDED.items():
+        _handlers[name] = mend(_handlers[name])
+    load_balancing.install()
     slow = {name for name, provided in types.items() if provided.slow}
     patching.replace(stacks, "_runs_on_worker_thread", lambda name: name in slow or _blocks(name))
     patching.replace(provisioners, "_ec2_subnet_zone", ec2.subnet_zone)
