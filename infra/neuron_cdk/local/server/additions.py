@@ -24,12 +24,22 @@ def _install() -> None:
     from ministack import app
     from ministack.core import router
 
-    from . import application_autoscaling, cloudformation, executions, functions, operations, parameters
+    from . import (
+        application_autoscaling,
+        cloudformation,
+        ec2_zones,
+        executions,
+        functions,
+        operations,
+        parameters,
+        service_quotas,
+    )
     from .sagemaker import runtime, service
 
     added = {
         "sagemaker": (service.handle_request, "SageMaker."),
         "application-autoscaling": (application_autoscaling.handle_request, "AnyScaleFrontendService."),
+        "servicequotas": (service_quotas.handle_request, "ServiceQuotasV20190624."),
     }
     handlers = patching.original(app, "SERVICE_HANDLERS")
     patterns = patching.original(router, "SERVICE_PATTERNS")
@@ -43,5 +53,5 @@ def _install() -> None:
         return runtime.NAME if runtime.is_mine(path, headers) else str(detect(method, path, headers, query))
 
     patching.replace(app, "detect_service", detect_runtime)
-    for addition in (cloudformation, executions, functions, operations, parameters):
+    for addition in (cloudformation, ec2_zones, executions, functions, operations, parameters):
         addition.install()

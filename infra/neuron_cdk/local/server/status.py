@@ -1,4 +1,8 @@
-"""The server's own paths: ``GET /_neuron_cdk/status`` says what runs, ``PUT /_neuron_cdk/limits`` limits capacity."""
+"""The server's own paths.
+
+``GET /_neuron_cdk/status`` says what runs; ``PUT /_neuron_cdk/limits`` limits capacity; ``PUT /_neuron_cdk/quotas``
+with ``{"L-2C3B7624": 256}`` says what Service Quotas grants.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Any
 
 from ministack.services import cloudformation
 
-from . import recovery
+from . import recovery, service_quotas
 from .sagemaker import capacity, endpoints, store
 
 
@@ -29,6 +33,9 @@ def _route(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         return 200, _status()
     if (method, path) == ("PUT", "/_neuron_cdk/limits"):
         capacity.limit(json.loads(body))
+        return 200, {}
+    if (method, path) == ("PUT", "/_neuron_cdk/quotas"):
+        service_quotas.grant(json.loads(body))
         return 200, {}
     return 404, {"message": f"{method} {path} is not known here"}
 
