@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
+from pydantic import ValidationError
 
-from neuron_cdk.spec import CODES, Finding
+from neuron_cdk.spec import CODES, Finding, Fleet, Model, Severity, Surroundings, require_possible
 from neuron_cdk.spec.codes import RETIRED
 
 MODEL = "models: {m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: torch-neuronx, target: inf2}}}"
@@ -27,6 +29,7 @@ class Case(NamedTuple):
     says: str
     content: str
     line: int
+    file: str
 
 
 def cases() -> Iterator[Case]:
@@ -36,10 +39,12 @@ def cases() -> Iterator[Case]:
             code, _, says = head.partition(": ")
             marked = [number for number, line in enumerate(content.splitlines(), 1) if line.endswith("#!")]
             assert len(marked) == 1, f"{file.name}: mark one line of {head}"
-            yield Case(code, says, content.replace("$MODEL", MODEL), marked[0])
+            yield Case(code, says, content.replace("$MODEL", MODEL), marked[0], file.stem)
 
 
 CASES = list(cases())
+FLEETS = [case for case in CASES if case.file == "fleets"]
+"""The table of malformed fleets."""
 
 # Doubles nine times over; nests deeper with every line.
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -78,6 +83,56 @@ def test_a_finding_names_its_line_and_says_what_helps(case: Case, findings: Find
     found = [finding for finding in findings(content) if finding.code == case.code]
 
     assert [finding for finding in found if finding.line == case.line and case.says in str(finding)], found
+
+
+@pytest.mark.parametrize("case", FLEETS, ids=lambda case: f"{case.code} {case.says[:40]}")
+def test_a_malformed_fleet_is_refused_for_its_one_mistake(
+    case: Case, findings: Find, whole: Callable[[str], str]
+) -> None:
+    errors = {finding.code for finding in findings(whole(case.content)) if finding.severity is Severity.ERROR}
+
+    assert errors == ({case.code} if CODES[case.code].severity is Severity.ERROR else set())
+
+
+def test_forty_and_more_malformed_fleets_are_each_told_something_else() -> None:
+    refused = [(case.code, case.says) for case in FLEETS if CODES[case.code].severity is Severity.ERROR]
+
+    assert len(set(refused)) == len(refused) >= 40
+
+
+def fleet_of(case: Case) -> tuple[Fleet, Surroundings]:
+    """The first fleet of a case, and what the file says about its surroundings."""
+    content: dict[str, Any] = yaml.safe_load(case.content)
+    fleet = Fleet.model_validate(content["fleets"]["f"])
+    models = {name: Model.model_validate(each) for name, each in content.get("models", {}).items()}
+    zones = content.get("network", {}).get("availability_zones", 2)
+    environment = content.get("environment", {"account": "111122223333", "region": "us-east-1"})
+    return fleet, Surroundings(
+        region=environment["region"],
+        account=environment["account"],
+        zones=tuple(zones) if isinstance(zones, list) else ("use1-az4", "use1-az5")[:zones],
+        model=models[str(fleet.model)].compile if fleet.model in models else None,
+    )
+
+
+def of_a_fleet(case: Case) -> bool:
+    """Whether the case is about a fleet whose values are fine each: not about a value, its network or its model."""
+    elsewhere = ("NCDK-NET", "NCDK-MODEL", "NCDK-COMPILE", "NCDK-EFA-004")
+    try:
+        fleet_of(case)
+    except ValidationError:
+        return False
+    return CODES[case.code].severity is Severity.ERROR and not case.code.startswith(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in FLEETS if of_a_fleet(case)], ids=lambda case: f"{case.code} {case.says[:40]}"
+)
+def test_what_a_file_is_refused_for_is_a_value_error_in_code(case: Case) -> None:
+    with pytest.raises(ValueError, match=case.code) as refusal:
+        require_possible(*fleet_of(case))
+
+    assert case.says in str(refusal.value)
 
 
 @pytest.mark.parametrize("kind", FILES)

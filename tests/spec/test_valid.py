@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from neuron_cdk.spec import Finding
-from neuron_cdk.spec.cron import mistake
+from neuron_cdk.spec.cron import last_year, mistake
 
 Find = Callable[[str | bytes], tuple[Finding, ...]]
 
@@ -56,6 +56,116 @@ FILES = {
         endpoints:
           e: {model: m, instance_types: [ml.m5.large], size: {min: 1, max: 1}}
     """,
+    "fleets served in every way": """
+        models:
+          m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: torch-neuronx, target: inf2, sdk: "2.31.1"}}
+        fleets:
+          a: {purpose: inference, instance_types: [inf2.xlarge], size: {min: 1, max: 4}, model: m}
+          b:
+            purpose: inference
+            instance_types: [inf2.xlarge, inf2.48xlarge]
+            size: {min: 1, max: 4}
+            model: m
+            serving:
+              certificate: arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef
+            scaling: {metric: requests-per-target, target: 600}
+          c:
+            purpose: inference
+            instance_types: [inf2.xlarge]
+            size: {min: 1, max: 4}
+            model: m
+            serving:
+              load_balancer: network
+              certificate: arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef
+    """,
+    "a network load balancer in one zone": """
+        network: {cidr: 10.40.0.0/16, availability_zones: [use1-az4], egress: nat}
+        models:
+          m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: torch-neuronx, target: inf2, sdk: "2.31.1"}}
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf2.xlarge]
+            size: {min: 1, max: 4}
+            model: m
+            serving: {load_balancer: network}
+    """,
+    "a base below what is preferred": """
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf2.xlarge, inf2.8xlarge, inf2.24xlarge]
+            size: {min: 0, max: 4}
+            capacity: [{kind: spot}, {kind: on-demand, base: 2}]
+    """,
+    "reservations in several zones": """
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf2.xlarge]
+            size: {min: 2, max: 4}
+            capacity:
+              - {kind: reservation, reservation: cr-0123456789abcdef0}
+              - {kind: reservation, reservation: cr-0123456789abcdef1}
+              - {kind: on-demand}
+    """,
+    "a block for as long as it lasts": """
+        fleets:
+          a:
+            purpose: training
+            instance_types: [trn1.32xlarge]
+            size: {min: 0, max: 16}
+            zone: use1-az5
+            capacity: [{kind: capacity-block, reservation: cr-0123456789abcdef0}]
+    """,
+    "empty at night": """
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf2.xlarge]
+            size: {min: 1, max: 4}
+            scaling: {metric: neuroncore-utilization, target: 70}
+            schedule:
+              - {cron: "0 20 ? * * *", min: 0, max: 0}
+              - {cron: "0 6 ? * * *", min: 1, max: 4}
+    """,
+    "scaling only by day": """
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf2.xlarge]
+            size: {min: 0, max: 4}
+            scaling: {metric: neuroncore-utilization, target: 70}
+            schedule: [{cron: "0 6 ? * * 2026-2030", min: 1, max: 4}]
+    """,
+    "a queue that brings a fleet back from zero": """
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf2.xlarge]
+            size: {min: 0, max: 4}
+            scaling: {metric: queue-depth, target: 10, queue: "arn:aws:sqs:us-east-1:111122223333:work.fifo"}
+            warm_pool: {size: 4}
+    """,
+    "a refresh that loses nobody": """
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf2.xlarge]
+            size: {min: 3, max: 4}
+            refresh: {min_healthy_percent: 100, checkpoints: [100], bake_minutes: 0}
+            max_lifetime_days: 1
+            drain_minutes: 120
+    """,
+    "the first Inferentia with an image of its own, and without": """
+        fleets:
+          a:
+            purpose: inference
+            instance_types: [inf1.xlarge, inf1.24xlarge]
+            size: {min: 1, max: 4}
+            ami: ami-0123456789abcdef0
+          b: {purpose: inference, instance_types: [inf1.6xlarge], size: {min: 1, max: 4}}
+    """,
     "tags of every allowed kind": """
         tags: {"Kosten stelle": "Ä/ß 4711 + 1 = 4712", "a:b": "", "x@y": "-_.:/=+@"}
     """,
@@ -86,7 +196,7 @@ LATER_ONLY = {
               - {kind: capacity-block, reservation: cr-0123456789abcdef1}
               - {kind: reservation, reservation: cr-0123456789abcdef2}
               - {kind: spot}
-              - {kind: on-demand, base: 4}
+              - {kind: on-demand}
     """,
 }
 MODEL = """
@@ -142,3 +252,20 @@ def test_cron_expressions_that_aws_takes(expression: str) -> None:
 )
 def test_cron_expressions_that_aws_refuses(expression: str, says: str) -> None:
     assert says in str(mistake(expression))
+
+
+@pytest.mark.parametrize(
+    ("expression", "year"),
+    [
+        ("0 8 ? * * *", None),
+        ("0 8 ? * * */2", None),
+        ("0 8 ? * * 2026/2", None),
+        ("0 8 ? * * 2026", 2026),
+        ("0 8 ? * * 2024-2030/2", 2030),
+        ("0 8 ? * * 2031,2024-2026", 2031),
+        ("0 8 ? * * 2024,*", None),
+    ],
+)
+def test_the_last_year_of_a_cron_expression(expression: str, year: int | None) -> None:
+    assert mistake(expression) is None
+    assert last_year(expression) == year

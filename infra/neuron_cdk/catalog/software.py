@@ -115,6 +115,12 @@ def resolve(*, target: str, engine: str, service: str, region: str, sdk: str | N
     )
 
 
+def has_server(engine: str) -> bool:
+    """Whether AWS's images carry a server for what the engine makes, on SageMaker and on EC2 alike."""
+    _check("engine", engine, ENGINES)
+    return any("endpoint" in image["serves"].get(engine, ()) for image in read("software")["images"])
+
+
 def newest_common_sdk(*, target: str, engine: str, services: Iterable[str]) -> str:
     """The newest SDK with which ``engine`` runs for ``target`` on every one of ``services``, chosen as in `resolve`.
 

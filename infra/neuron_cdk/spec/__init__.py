@@ -3,6 +3,7 @@
 Imports neither the CDK nor boto3, so that tools start fast.
 """
 
+from .checks import Surroundings, fleet_problems, require_possible
 from .codes import CODES, Code, Severity
 from .deployment import (
     Budget,
@@ -38,7 +39,7 @@ from .deployment import (
     TrainingCluster,
     WarmPool,
 )
-from .findings import Finding, SpecError
+from .findings import Finding, Problem, SpecError
 from .later import later
 from .loader import Loaded, load
 from .pools import Pool, pools
@@ -71,6 +72,7 @@ __all__ = [
     "OnDemand",
     "PathSource",
     "Pool",
+    "Problem",
     "Range",
     "Refresh",
     "ReservedCapacity",
@@ -84,12 +86,15 @@ __all__ = [
     "SpecError",
     "Spot",
     "Storage",
+    "Surroundings",
     "TrainingCluster",
     "WarmPool",
+    "fleet_problems",
     "json_schema",
     "later",
     "load",
     "pools",
+    "require_possible",
     "sdk",
     "zones",
 ]

@@ -33,6 +33,18 @@ def mistake(expression: str) -> str | None:
     return None
 
 
+def last_year(expression: str) -> int | None:
+    """The last year in which a valid expression comes true, None when there is no such year in sight."""
+    last = 0
+    for item in expression.split()[5].split(","):
+        match = _ITEM.fullmatch(item)
+        first, end, step = match.groups() if match else ("*", None, None)
+        if first == "*" or (step and end is None):
+            return None
+        last = max(last, _number(end or first))
+    return last
+
+
 def _valid(item: str, lowest: int, highest: int, words: list[str]) -> bool:
     match = _ITEM.fullmatch(item)
     if match is None:

@@ -310,7 +310,7 @@ class WarmPool(Part):
     """Instances that have started once, hold the model on their disks, and wait stopped."""
 
     size: Annotated[int, Field(strict=True, ge=1, le=10_000)]
-    """How many wait, beyond those in service; together at most the fleet's max."""
+    """How many wait, beyond those in service."""
 
 
 class Refresh(Part):
@@ -325,6 +325,17 @@ class Refresh(Part):
     """Percent replaced at which it stops and watches the alarms; ascending, the last 100."""
     bake_minutes: Annotated[int, Field(strict=True, ge=0, le=2880)] = 10
     """How long it watches at each checkpoint."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if list(self.checkpoints) != sorted(set(self.checkpoints)) or self.checkpoints[-1] != 100:
+            raise refusal(
+                "NCDK-REFRESH-002",
+                "checkpoints are not ascending, or do not end at 100",
+                allowed="1 to 100, each above the one before, the last 100",
+                fix="write them like [25, 100]; a refresh that ends before 100 leaves old instances in service",
+            )
+        return self
 
 
 class Fleet(Part):

@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterator
 
 from ..deployment import Deployment
 from ..findings import Problem
-from . import endpoints, fleets, instance_types, models, network, zones
+from . import capacity, clusters, endpoints, fleets, instance_types, models, network, zones
+from .common import Surroundings
+from .fleets import fleet_problems, require_possible
+
+__all__ = ["CHECKS", "Surroundings", "check", "fleet_problems", "require_possible"]
 
 CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     network.known_region,
@@ -22,20 +26,15 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     zones.pinned_zones_are_the_networks,
     zones.types_are_offered_in_zone,
     zones.efa_zone_can_be_chosen,
-    instance_types.ec2_types_exist,
-    instance_types.fleets_are_of_one_kind,
+    instance_types.cluster_types_exist,
     instance_types.endpoint_types_exist,
     models.models_exist,
     models.sources_exist,
     models.engine_fits_target,
     models.compile_options_fit,
-    fleets.efa_fits_types,
-    fleets.efa_is_used,
-    fleets.capacity_is_sold,
-    fleets.fleet_scaling_works,
-    fleets.schedules_are_cron,
-    fleets.fleet_models_fit,
-    fleets.clusters_are_possible,
+    fleets.fleets_are_possible,
+    capacity.reservations_have_one_fleet,
+    clusters.clusters_are_possible,
     endpoints.serves_something,
     endpoints.endpoint_models_fit,
     endpoints.components_fit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from neuron_cdk.catalog import instances, regions
@@ -15,6 +16,30 @@ from ..zones import zones
 
 SAGEMAKER = "ml."
 """How SageMaker's names of instance types start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What stands around a fleet; None for what is not known, and then nothing is said about it."""
+
+    region: str | None = None
+    account: str | None = None
+    zones: tuple[str, ...] | None = None
+    """The network's."""
+    model: Compile | None = None
+    """How the fleet's model is compiled."""
+
+    @property
+    def place(self) -> str:
+        """What is known of account and region, for people to read."""
+        return ", ".join(filter(None, [self.account and f"account {self.account}", self.region]))
+
+
+def other_place(arn: str, around: Surroundings) -> str | None:
+    """The account and region of an ARN when they are not those of the surroundings."""
+    region, account = arn.split(":")[3:5]
+    here = around.region in (None, region) and around.account in (None, account)
+    return None if here else Surroundings(region=region, account=account).place
 
 
 def instance(name: str) -> InstanceType | None:

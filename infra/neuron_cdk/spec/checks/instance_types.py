@@ -7,55 +7,37 @@ from collections.abc import Iterator
 from neuron_cdk.catalog import instances, regions
 from neuron_cdk.catalog.instances import InstanceType
 
-from ..deployment import Deployment
+from ..deployment import Deployment, Fleet
 from ..findings import Problem
 from ..source import Pointer
-from .common import SAGEMAKER, instance, repeated, some
+from .common import SAGEMAKER, Surroundings, instance, repeated, some
 
 
-def ec2_types_exist(deployment: Deployment) -> Iterator[Problem]:
-    region = deployment.environment.region
-    for pointer, name in ec2_types(deployment):
-        known = instance(name)
-        if name.startswith(SAGEMAKER):
-            bare = name.removeprefix(SAGEMAKER)
+def fleet_types_exist(fleet: Fleet, around: Surroundings) -> Iterator[Problem]:
+    for index, name in enumerate(fleet.instance_types):
+        yield from _ec2_type(("instance_types", index), name, around.region)
+
+
+def cluster_types_exist(deployment: Deployment) -> Iterator[Problem]:
+    for name, cluster in deployment.training_clusters.items():
+        at = ("training_clusters", name, "instance_type")
+        yield from _ec2_type(at, cluster.instance_type, deployment.environment.region)
+
+
+def fleet_types_are_alike(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
+    at = ("instance_types",)
+    yield from repeated(at, fleet.instance_types)
+    first = instance(fleet.instance_types[0])
+    for index, other_name in enumerate(fleet.instance_types):
+        other = instance(other_name)
+        if first and other and other.accelerator != first.accelerator:
             yield Problem(
-                "NCDK-TYPE-002", pointer, "this is SageMaker's name; EC2 has its own", "an EC2 name", f"write {bare}"
+                "NCDK-TYPE-007",
+                (*at, index),
+                f"{other.name} and {first.name} have different accelerators",
+                f"types with {first.accelerator.name}" if first.accelerator else "",
+                "make it a fleet of its own",
             )
-        elif known is None:
-            yield _unknown(pointer, name)
-        elif known.neuron_cores == 0:
-            yield Problem(
-                "NCDK-TYPE-006",
-                pointer,
-                f"{name} has no Neuron device",
-                "a type of the families inf1, inf2, trn1, trn1n, trn2, trn2u",
-            )
-        elif regions.offers(region, name) is False:
-            yield Problem(
-                "NCDK-TYPE-004",
-                pointer,
-                f"{name} is not offered in {region}",
-                _regions_offering(name),
-                "take another region or type",
-            )
-
-
-def fleets_are_of_one_kind(deployment: Deployment) -> Iterator[Problem]:
-    for name, fleet in deployment.fleets.items():
-        at = ("fleets", name, "instance_types")
-        yield from repeated(at, fleet.instance_types)
-        first = instance(fleet.instance_types[0])
-        for index, other_name in enumerate(fleet.instance_types):
-            other = instance(other_name)
-            if first and other and other.accelerator != first.accelerator:
-                yield Problem(
-                    "NCDK-TYPE-007",
-                    (*at, index),
-                    f"{other.name} and {first.name} have different accelerators",
-                    f"types with {first.accelerator.name}" if first.accelerator else "",
-                    "make it a fleet of its own",
-                )
 
 
 def endpoint_types_exist(deployment: Deployment) -> Iterator[Problem]:
@@ -96,6 +78,32 @@ def ec2_types(deployment: Deployment) -> Iterator[tuple[Pointer, str]]:
             yield ("fleets", name, "instance_types", index), type_name
     for name, cluster in deployment.training_clusters.items():
         yield ("training_clusters", name, "instance_type"), cluster.instance_type
+
+
+def _ec2_type(pointer: Pointer, name: str, region: str | None) -> Iterator[Problem]:
+    known = instance(name)
+    if name.startswith(SAGEMAKER):
+        bare = name.removeprefix(SAGEMAKER)
+        yield Problem(
+            "NCDK-TYPE-002", pointer, "this is SageMaker's name; EC2 has its own", "an EC2 name", f"write {bare}"
+        )
+    elif known is None:
+        yield _unknown(pointer, name)
+    elif known.neuron_cores == 0:
+        yield Problem(
+            "NCDK-TYPE-006",
+            pointer,
+            f"{name} has no Neuron device",
+            "a type of the families inf1, inf2, trn1, trn1n, trn2, trn2u",
+        )
+    elif region and regions.offers(region, name) is False:
+        yield Problem(
+            "NCDK-TYPE-004",
+            pointer,
+            f"{name} is not offered in {region}",
+            _regions_offering(name),
+            "take another region or type",
+        )
 
 
 def _unknown(pointer: Pointer, name: str) -> Problem:
