@@ -45,6 +45,20 @@ HOOK_SETTINGS = {
     "PYTHONPATH": str(ROOT / "lambda"),
 }
 
+NO_FLEETS = """
+name: many
+environment: {account: "111122223333", region: us-east-1}
+network: {cidr: 10.0.0.0/16, availability_zones: [use1-az5, use1-az6], egress: nat}
+"""
+# Two pools and a controller: what a serving fleet of the README has.
+FLEET = """  f%d:
+    purpose: inference
+    instance_types: [inf2.xlarge, inf2.8xlarge]
+    size: {min: 1, max: 8}
+    capacity: [{kind: spot}, {kind: on-demand, base: 1}]
+    scaling: {metric: neuroncore-utilization, target: 70}
+"""
+
 
 def fastest(commands: Mapping[str, Sequence[str | Path]], *, runs: int, env: Mapping[str, str]) -> dict[str, float]:
     """Wall time in seconds of the fastest of several runs of each command, taken in turns after one warm-up."""
@@ -69,6 +83,26 @@ def synth() -> dict[str, float]:
             env={"CDK_OUTDIR": out, "CDK_CONTEXT_JSON": context},
         )
     return {**best, "ratio": best["sandbox"] / best["empty app"]}
+
+
+def fleets() -> dict[str, float]:
+    """What one more fleet costs at synth, in milliseconds, where there are 20 and where there are 200."""
+    with tempfile.TemporaryDirectory() as folder:
+        commands: dict[str, Sequence[str | Path]] = {}
+        for count in (0, 20, 200):
+            file = Path(folder) / f"{count}.yaml"
+            file.write_text(
+                NO_FLEETS + ("fleets:\n" if count else "") + "".join(FLEET % number for number in range(count))
+            )
+            app = f"import os; os.environ['CDK_CONTEXT_JSON'] = {json.dumps(json.dumps({'deployment': str(file)}))!r}"
+            commands[str(count)] = [
+                sys.executable,
+                "-c",
+                f"{app}; import runpy; runpy.run_path('app.py', run_name='__main__')",
+            ]
+        best = fastest(commands, runs=3, env={"CDK_OUTDIR": str(Path(folder) / "out")})
+    few, many = ((best[str(count)] - best["0"]) / count * 1000 for count in (20, 200))
+    return {"ms at 20": few, "ms at 200": many, "ratio": many / few}
 
 
 def validate() -> dict[str, float]:
@@ -114,6 +148,7 @@ def deploy_local() -> dict[str, float]:
 
 MEASURED = {
     "synth of the sandbox": (synth, "ratio at most 2.0"),
+    "synth of a fleet": (fleets, "at most 60 ms (aim 30), ratio at most 1.2"),
     "neuron-cdk validate, largest file": (validate, "under 0.5 s"),
     "hook cold start": (cold_start, "ratio at most 1.2"),
     "hook asset, zipped": (hook_asset, "at most 150 KB"),

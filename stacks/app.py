@@ -47,6 +47,7 @@ def build_app(
         vpc: Vpc = NetworkStack(app, named("Network"), env=env, deployment=deployment, key=key).network
     else:
         vpc = existing_vpc(artifacts, deployment)
+    pipeline = None
     if deployment.models:
         pipeline = PipelineStack(
             app, named("Pipeline"), env=env, store=artifacts.store, vpc=vpc, deployment=deployment
@@ -62,11 +63,21 @@ def build_app(
                 pipeline=pipeline,
                 vpc=vpc,
             )
-        # An endpoint's model is compiled in the endpoint's stack, so that both roll back together.
-        served = {endpoint.model for endpoint in deployment.endpoints.values()}
+        # What serves a model compiles it in its own stack, so that both roll back together.
+        served = {use.model for use in (*deployment.endpoints.values(), *deployment.fleets.values())}
         others = {name: model for name, model in deployment.models.items() if name not in served}
         if others:
             ModelsStack(app, named("Models"), env=env, models=others, pipeline=pipeline)
     for name, fleet in deployment.fleets.items():
-        FleetStack(app, named(f"Fleet-{name}"), env=env, fleet=fleet, vpc=vpc, zones=spec.zones(deployment), key=key)
+        FleetStack(
+            app,
+            named(f"Fleet-{name}"),
+            env=env,
+            fleet=fleet,
+            vpc=vpc,
+            zones=spec.zones(deployment),
+            store=artifacts.store,
+            model=deployment.models.get(str(fleet.model)),
+            pipeline=pipeline,
+        )
     return app

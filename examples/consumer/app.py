@@ -50,10 +50,12 @@ class RankingStack(Stack):
             self,
             "Training",
             vpc=vpc,
-            key=store.key,
+            store=store,
+            purpose="training",
             instance_types=["trn1.32xlarge"],  # eight EFA interfaces, a cluster placement group, one zone
             zones=["use1-az5"],
             size=spec.Size(min=0, max=4),
+            capacity=[spec.Spot(kind="spot"), spec.OnDemand(kind="on-demand")],  # whole in one of them
         )
 
 

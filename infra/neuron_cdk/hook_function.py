@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy, SymlinkFollowMode
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -16,7 +16,12 @@ from .roles import Allow, service_role
 
 def hook_code() -> lambda_.Code:
     """The asset that holds every hook."""
-    return lambda_.Code.from_asset(str(lambda_root()), exclude=only("neuron_hooks"), ignore_mode=IgnoreMode.GIT)
+    return lambda_.Code.from_asset(
+        str(lambda_root()),
+        exclude=only("neuron_hooks"),
+        ignore_mode=IgnoreMode.GIT,
+        follow_symlinks=SymlinkFollowMode.ALWAYS,  # scaling_rules.py stands beside what AWS's own scaling is told by
+    )
 
 
 class HookFunction(Construct):

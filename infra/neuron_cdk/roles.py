@@ -78,14 +78,17 @@ def service_role(
     return role
 
 
-def also_allow(role: iam.Role, *allow: Allow) -> None:
-    """Give a role more: for rights that are known only when something else is defined."""
+def also_allow(role: iam.IRole, *allow: Allow) -> None:
+    """Give a role more: for rights that are known only when something else is defined, or for a role of somebody else.
+
+    A role imported as immutable takes nothing, and the CDK does not tell.
+    """
     for one in allow:
-        role.add_to_policy(iam.PolicyStatement.from_json(one.statement()))
+        role.add_to_principal_policy(iam.PolicyStatement.from_json(one.statement()))
     _acknowledge(role, allow)
 
 
-def _acknowledge(role: iam.Role, allow: Sequence[Allow]) -> None:
+def _acknowledge(role: iam.IRole, allow: Sequence[Allow]) -> None:
     reasons = {arn: why for one in allow for arn, why in one.reasons().items()}
     if reasons:
         acknowledge_resources(role, reasons)

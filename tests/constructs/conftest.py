@@ -58,9 +58,12 @@ def build(app: App) -> None:
     def stack(name: str, env: Environment = AWS) -> Stack:
         return Stack(app, name, env=env)
 
-    def fleet(name: str, types: list[str], **options: Any) -> None:
-        options = {"size": spec.Size(min=0, max=4), **options}
-        NeuronFleet(stack(name), "Fleet", vpc=aws.vpc, key=aws.key, instance_types=types, **options)
+    def fleet(name: str, types: list[str], *, served: spec.Model | None = None, **options: Any) -> None:
+        scope = stack(name)
+        options = {"size": spec.Size(min=0, max=4), "purpose": "inference", **options}
+        if served:
+            options["model"] = CompiledModel(scope, "Model", pipeline=aws.pipeline, name="minilm", model=served)
+        NeuronFleet(scope, "Fleet", vpc=aws.vpc, store=aws.store, instance_types=types, **options)
 
     def endpoint(name: str, compiled: spec.Model, instance_type: str, platform: Platform = aws) -> None:
         scope = stack(name, platform.env)
@@ -80,14 +83,67 @@ def build(app: App) -> None:
     isolated = stack("isolated")
     NeuronNetwork(isolated, "Network", cidr="10.1.0.0/20", zones=ZONES[:1], egress="endpoints-only", key=aws.key)
     EfaSecurityGroup(stack("efa-group"), "Group", vpc=aws.vpc)
-    fleet("trn1-efa", ["trn1.32xlarge"], zones=["use1-az6"])
-    fleet("trn2-efa-only", ["trn2.48xlarge"], zones=["use1-az4"], layout="efa-only")
-    fleet("trn1-no-efa", ["trn1.32xlarge"], layout="none")
+    block = spec.CapacityBlock(kind="capacity-block", reservation="cr-0123456789abcdef0")
+    reserved = spec.ReservedCapacity(kind="reservation", reservation="cr-0fedcba9876543210")
+    on_demand, spot = spec.OnDemand(kind="on-demand"), spec.Spot(kind="spot")
+    utilization = spec.FleetScaling(metric="neuroncore-utilization", target=70)
+    fleet("trn1-efa", ["trn1.32xlarge"], zones=["use1-az6"], purpose="training")
+    fleet(
+        "trn1n-efa-only",
+        ["trn1n.32xlarge"],
+        zones=["use1-az6"],
+        efa=spec.Efa(layout="efa-only"),
+        purpose="training",
+    )
+    fleet("trn1-no-efa", ["trn1.32xlarge"], efa=spec.Efa(layout="none"), purpose="training")
     fleet("one-type", ["inf2.xlarge"])
     fleet("two-types", ["inf2.xlarge", "inf2.8xlarge"])
-    fleet("spot", ["inf2.xlarge"], purchase="spot")
+    fleet("spot", ["inf2.xlarge"], capacity=[spot])
     fleet("pinned", ["inf2.xlarge"], ami="ami-0123456789abcdef0")
-    fleet("scaled", ["inf2.xlarge"], scaling=spec.FleetScaling(metric="neuroncore-utilization", target=70))
+    fleet("scaled", ["inf2.xlarge"], scaling=utilization)
+    fleet("fallback", ["inf2.xlarge", "inf2.8xlarge"], capacity=[spot, spec.OnDemand(kind="on-demand", base=2)])
+    fleet(
+        "gang",
+        ["trn1.32xlarge"],
+        zones=["use1-az6"],
+        purpose="training",
+        capacity=[block, spot, on_demand],
+    )
+    fleet("reserved", ["inf2.xlarge"], capacity=[reserved, on_demand])
+    fleet("reserved-only", ["inf2.xlarge"], capacity=[reserved])
+    fleet("old-chip", ["inf1.xlarge"])
+    fleet("warm", ["inf2.xlarge"], warm_pool=spec.WarmPool(size=2))
+    fleet(
+        "scheduled",
+        ["inf2.xlarge"],
+        scaling=utilization,
+        schedule=[spec.ScheduledSize(cron="0 8 ? * MON-FRI *", min=2, max=4)],
+    )
+    fleet(
+        "queue",
+        ["inf2.xlarge"],
+        scaling=spec.FleetScaling(
+            metric="queue-depth", target=100, queue="arn:aws:sqs:us-east-1:111122223333:requests"
+        ),
+    )
+    served = model("inf2", sdk="2.31.1")
+    fleet(
+        "serving",
+        ["inf2.xlarge", "inf2.8xlarge"],
+        served=served,
+        scaling=spec.FleetScaling(metric="requests-per-target", target=600),
+    )
+    certificate = "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    fleet(
+        "serving-tls",
+        ["inf2.xlarge"],
+        served=served,
+        capacity=[spot, on_demand],
+        serving=spec.Serving(load_balancer="network", certificate=certificate),
+        max_lifetime_days=30,
+        drain_minutes=10,
+        refresh=spec.Refresh(min_healthy_percent=50, checkpoints=(50, 100), bake_minutes=5),
+    )
     endpoint("inf2-endpoint", model("inf2"), "ml.inf2.xlarge")
     endpoint("trn1-endpoint", model("trn1"), "ml.trn1.32xlarge")
     endpoint("cpu-endpoint", model("cpu", "onnxruntime"), "ml.m5.large", embedded)
@@ -149,6 +205,80 @@ def statements() -> Callable[[dict[str, Any]], list[dict[str, Any]]]:
         ]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def launches(resources):
+    """The data of every launch template of a fleet, the main one first."""
+
+    def find(name):
+        templates = resources(name, "AWS::EC2::LaunchTemplate")
+        return [templates[key]["LaunchTemplateData"] for key in sorted(templates, key=lambda key: "Main" not in key)]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def launch(launches):
+    """The data of a fleet's main launch template."""
+    return lambda name: launches(name)[0]
+
+
+@pytest.fixture(scope="session")
+def groups(resources):
+    """A fleet's Auto Scaling groups by the name of their pool."""
+
+    def find(name):
+        found = resources(name, "AWS::AutoScaling::AutoScalingGroup").values()
+        return {tags(group)["neuron-cdk:pool"]: group for group in found}
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def group(groups):
+    """The one group of a fleet with one pool."""
+
+    def find(name):
+        (only,) = groups(name).values()
+        return only
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def configuration(resources):
+    """What a fleet's controller is told; references as ``<logical id>``."""
+
+    def find(name):
+        (function,) = resources(name, "AWS::Lambda::Function").values()
+        told = function["Environment"]["Variables"]["FLEET"]["Fn::Join"][1]
+        return json.loads("".join(part if isinstance(part, str) else f"<{reference(part)}>" for part in told))
+
+    return find
+
+
+def reference(part: dict[str, Any]) -> str:
+    return part["Ref"] if "Ref" in part else ".".join(part["Fn::GetAtt"])
+
+
+def tags(group: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in group["Tags"]}
+
+
+@pytest.fixture(scope="session")
+def instance_role(resources: Callable[[str, str], dict[str, dict[str, Any]]]) -> Callable[[str], dict[str, Any]]:
+    """The role of a fleet's instances."""
+
+    def find(name: str) -> dict[str, Any]:
+        (role,) = (
+            role
+            for role in resources(name, "AWS::IAM::Role").values()
+            if "ec2.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])
+        )
+        return role
+
+    return find
 
 
 @pytest.fixture

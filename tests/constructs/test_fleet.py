@@ -5,36 +5,31 @@ from __future__ import annotations
 import json
 
 import pytest
-from aws_cdk.assertions import Match
 
 from neuron_cdk import NeuronFleet, spec
 
-FLEETS = [
+ONE_GROUP = [
     "trn1-efa",
-    "trn2-efa-only",
+    "trn1n-efa-only",
     "trn1-no-efa",
     "one-type",
     "two-types",
     "spot",
     "pinned",
     "scaled",
+    "reserved",
+    "reserved-only",
+    "old-chip",
+    "warm",
+    "scheduled",
+    "queue",
 ]
+FLEETS = [*ONE_GROUP, "fallback", "gang", "serving", "serving-tls"]
 
 
 @pytest.fixture(params=FLEETS)
 def fleet(request) -> str:
     return request.param
-
-
-@pytest.fixture(scope="session")
-def launch(only):
-    """The data of a fleet's launch template."""
-    return lambda name: only(name, "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
-
-
-@pytest.fixture(scope="session")
-def group(only):
-    return lambda name: only(name, "AWS::AutoScaling::AutoScalingGroup")
 
 
 def cards(launch_data) -> list[tuple[int, int, str]]:
@@ -61,7 +56,7 @@ def test_trn1_32xlarge_has_eight_efa_interfaces_one_a_card(launch):
 
 
 def test_the_efa_only_layout_keeps_one_interface_with_addresses(launch):
-    interfaces = cards(launch("trn2-efa-only"))
+    interfaces = cards(launch("trn1n-efa-only"))
     assert interfaces[0] == (0, 0, "interface")
     assert {kind for _, _, kind in interfaces[1:]} == {"efa-only"}
     assert {card for card, _, kind in interfaces if kind == "efa-only"} == set(range(16))
@@ -79,12 +74,22 @@ def test_no_interface_has_a_public_address_or_a_subnet_of_its_own(fleet, launch)
 
 
 def test_every_interface_has_the_fleets_group(fleet, launch, resources):
-    (group_id,) = resources(fleet, "AWS::EC2::SecurityGroup")
+    (group_id,) = (key for key in resources(fleet, "AWS::EC2::SecurityGroup") if "LoadBalancer" not in key)
     for interface in launch(fleet)["NetworkInterfaces"]:
         assert interface["Groups"] == [{"Fn::GetAtt": [group_id, "GroupId"]}]
 
 
-@pytest.mark.parametrize("name", ["trn1-efa", "trn2-efa-only"])
+def test_a_capacity_block_is_placed_already_and_its_template_names_its_market(launches):
+    main, block = launches("gang")
+    assert "Placement" in main
+    assert "Placement" not in block
+    assert block["InstanceMarketOptions"] == {"MarketType": "capacity-block"}
+    assert {key: block[key] for key in block if key != "InstanceMarketOptions"} == {
+        key: main[key] for key in main if key != "Placement"
+    }
+
+
+@pytest.mark.parametrize("name", ["trn1-efa", "trn1n-efa-only"])
 def test_an_efa_fleet_is_placed_close_together(template, launch, name):
     template(name).has_resource_properties("AWS::EC2::PlacementGroup", {"Strategy": "cluster"})
     (placement,) = template(name).find_resources("AWS::EC2::PlacementGroup")
@@ -118,10 +123,18 @@ def test_the_efa_group_is_open_to_itself_both_ways_by_rules_of_their_own(templat
     )
 
 
-def test_nothing_from_outside_gets_into_any_fleet(fleet, resources):
-    for group in resources(fleet, "AWS::EC2::SecurityGroup").values():
-        assert "SecurityGroupIngress" not in group
-        assert [rule["FromPort"] for rule in group["SecurityGroupEgress"]] == [443]
+def test_nothing_from_outside_gets_into_any_instance(fleet, resources):
+    """By rules of their own come only members, for EFA, and the fleet's load balancer."""
+    groups = resources(fleet, "AWS::EC2::SecurityGroup")
+    (instances,) = (key for key in groups if "LoadBalancer" not in key)
+    assert "SecurityGroupIngress" not in groups[instances]
+    assert [rule["FromPort"] for rule in groups[instances]["SecurityGroupEgress"]] == [443]
+    let_in = {
+        rule["SourceSecurityGroupId"]["Fn::GetAtt"][0]
+        for rule in resources(fleet, "AWS::EC2::SecurityGroupIngress").values()
+        if rule["GroupId"]["Fn::GetAtt"][0] == instances
+    }
+    assert let_in <= set(groups)
 
 
 # -- what is launched ----------------------------------------------------------------------------------------------
@@ -167,106 +180,72 @@ def test_a_pinned_image_is_taken_as_it_is(template, launch):
     assert not template("pinned").find_parameters("*", {"Type": "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>"})
 
 
-# -- how instances are bought and counted --------------------------------------------------------------------------
-
-
-def versions(group) -> object:
-    mixed = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
-    return (group.get("LaunchTemplate") or mixed["LaunchTemplateSpecification"])["Version"]
-
-
-def test_the_group_names_a_numbered_version(fleet, template, group):
-    (launch_template,) = template(fleet).find_resources("AWS::EC2::LaunchTemplate")
-    assert versions(group(fleet)) == {"Fn::GetAtt": [launch_template, "LatestVersionNumber"]}
-
-
-def test_a_deploy_never_says_how_many_instances_there_are(fleet, group):
-    assert "DesiredCapacity" not in group(fleet)
-    assert (group(fleet)["MinSize"], group(fleet)["MaxSize"]) == ("0", "4")
-
-
-def test_one_type_on_demand_needs_no_mixed_policy(template):
-    template("one-type").has_resource_properties(
-        "AWS::AutoScaling::AutoScalingGroup", {"MixedInstancesPolicy": Match.absent()}
-    )
-
-
-def test_several_types_are_tried_in_order_on_demand(group):
-    policy = group("two-types")["MixedInstancesPolicy"]
-    assert [one["InstanceType"] for one in policy["LaunchTemplate"]["Overrides"]] == ["inf2.xlarge", "inf2.8xlarge"]
-    assert policy["InstancesDistribution"]["OnDemandAllocationStrategy"] == "prioritized"
-    assert policy["InstancesDistribution"]["OnDemandPercentageAboveBaseCapacity"] == 100
-
-
-def test_a_spot_fleet_is_all_spot_where_capacity_is(group):
-    policy = group("spot")["MixedInstancesPolicy"]["InstancesDistribution"]
-    assert policy["OnDemandPercentageAboveBaseCapacity"] == 0
-    assert "OnDemandBaseCapacity" not in policy
-    assert policy["SpotAllocationStrategy"] == "price-capacity-optimized"
-
-
-def test_launches_and_failures_are_told_to_an_encrypted_topic(fleet, template, group):
-    (topic,) = template(fleet).find_resources("AWS::SNS::Topic", {"Properties": {"KmsMasterKeyId": Match.any_value()}})
-    (told,) = group(fleet)["NotificationConfigurations"]
-    assert told["TopicARN"] == {"Ref": topic}
-    assert "autoscaling:EC2_INSTANCE_LAUNCH_ERROR" in told["NotificationTypes"]
-
-
-# -- scaling -------------------------------------------------------------------------------------------------------
-
-
-def test_scaling_follows_the_metric_the_instances_publish(template, launch):
-    template("scaled").has_resource_properties(
-        "AWS::AutoScaling::ScalingPolicy",
-        {
-            "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingConfiguration": {
-                "TargetValue": 70,
-                "CustomizedMetricSpecification": {
-                    "Namespace": "NeuronCdk/Fleet",
-                    "MetricName": "NeuronCoreUtilization",
-                    "Dimensions": [{"Name": "Fleet", "Value": "scaled/Fleet"}],
-                    "Statistic": "Average",
-                    "Unit": "Percent",
-                },
-            },
-        },
-    )
-    assert "export FLEET='scaled/Fleet'" in launch("scaled")["UserData"]["Fn::Base64"]
-
-
-def test_a_fleet_that_asks_for_no_scaling_has_none(template):
-    template("one-type").resource_count_is("AWS::AutoScaling::ScalingPolicy", 0)
-
-
 # -- rights --------------------------------------------------------------------------------------------------------
 
 
-def test_instances_may_publish_their_own_metric_and_be_managed_and_nothing_else(fleet, only, statements):
-    rights = statements(only(fleet, "AWS::IAM::Role"))
-    assert {action for statement in rights for action in statement["Action"]} == {
-        "cloudwatch:PutMetricData",
-        "ssm:UpdateInstanceInformation",
-        "ssmmessages:CreateControlChannel",
-        "ssmmessages:CreateDataChannel",
-        "ssmmessages:OpenControlChannel",
-        "ssmmessages:OpenDataChannel",
+def rights(only_role, statements) -> dict[str, dict]:
+    return {action: statement for statement in statements(only_role) for action in statement["Action"]}
+
+
+BARE = {
+    "autoscaling:CompleteLifecycleAction",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:RecordLifecycleActionHeartbeat",
+    "cloudwatch:PutMetricData",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
+
+
+@pytest.mark.parametrize("name", ONE_GROUP)
+def test_instances_publish_their_metrics_say_that_they_are_ready_and_are_managed(name, instance_role, statements):
+    assert set(rights(instance_role(name), statements)) == BARE
+
+
+def test_instances_that_serve_read_one_artifact_and_pull_one_image_on_top(instance_role, statements):
+    allowed = rights(instance_role("serving"), statements)
+    assert set(allowed) - BARE == {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:GetAuthorizationToken",
+        "ecr:GetDownloadUrlForLayer",
+        "kms:Decrypt",
+        "s3:GetObject",
+        "s3:ListBucket",
     }
-    (publish,) = (statement for statement in rights if "cloudwatch:PutMetricData" in statement["Action"])
-    assert publish["Condition"] == {"StringEquals": {"cloudwatch:namespace": "NeuronCdk/Fleet"}}
+    assert "ArtifactKey" in json.dumps(allowed["s3:GetObject"]["Resource"])
+    (repository,) = allowed["ecr:BatchGetImage"]["Resource"]
+    assert "repository/pytorch-inference-neuronx" in json.dumps(repository)
+
+
+def test_metrics_go_to_the_fleets_namespace_only(fleet, instance_role, statements):
+    allowed = rights(instance_role(fleet), statements)
+    assert allowed["cloudwatch:PutMetricData"]["Condition"] == {
+        "StringEquals": {"cloudwatch:namespace": "NeuronCdk/Fleet"}
+    }
+
+
+def test_lifecycle_actions_are_completed_in_the_fleets_own_groups_only(fleet, instance_role, statements):
+    allowed = rights(instance_role(fleet), statements)
+    assert allowed["autoscaling:CompleteLifecycleAction"]["Condition"] == {
+        "StringEquals": {"autoscaling:ResourceTag/neuron-cdk:fleet": f"{fleet}/Fleet"}
+    }
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------
 
 
 def refused(platform, types, message, **options):
-    options = {"size": spec.Size(min=0, max=1), **options}
+    options = {"size": spec.Size(min=0, max=1), "purpose": "training", **options}
     with pytest.raises(ValueError, match=message):
-        NeuronFleet(platform.stack, "Fleet", vpc=platform.vpc, key=platform.key, instance_types=types, **options)
+        NeuronFleet(platform.stack, "Fleet", vpc=platform.vpc, store=platform.store, instance_types=types, **options)
 
 
 def test_two_kinds_of_chip_are_refused(platform):
-    message = r"inf2\.xlarge and trn1\.2xlarge differ in accelerator"
+    message = r"NCDK-TYPE-007 instance_types\[1\]: trn1\.2xlarge and inf2\.xlarge have different accelerators"
     refused(platform, ["inf2.xlarge", "trn1.2xlarge"], message)
 
 
@@ -284,4 +263,4 @@ def test_a_zone_the_network_does_not_have_is_refused(platform):
 
 
 def test_efa_on_a_type_that_has_none_is_refused(platform):
-    refused(platform, ["inf2.xlarge"], r"inf2\.xlarge.*EFA", zones=["use1-az4"], layout="efa")
+    refused(platform, ["inf2.xlarge"], r"inf2\.xlarge.*EFA", zones=["use1-az4"], efa=spec.Efa(layout="efa"))

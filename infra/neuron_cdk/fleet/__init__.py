@@ -1,5 +1,6 @@
 """EC2 fleets."""
 
+from .escape import Additions, Existing
 from .fleet import NeuronFleet
 
-__all__ = ["NeuronFleet"]
+__all__ = ["Additions", "Existing", "NeuronFleet"]

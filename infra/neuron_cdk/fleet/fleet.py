@@ -1,49 +1,60 @@
-"""A fleet of Neuron instances: launch template, EFA, placement, Auto Scaling group, scaling."""
+"""A fleet of Neuron instances: launch template, EFA, capacity pools, controller, model servers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from aws_cdk import CfnParameter, Fn, Stack
-from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .. import spec
 from ..catalog import instances, software
-from ..nag import acknowledge
+from ..model import ArtifactStore, CompiledModel
 from ..network.efa import EfaSecurityGroup, network_interfaces
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
-from ..roles import Allow, arn, service_role
+from ..spec.deployment import EfaLayout
 from . import neuron_metrics
-from .user_data import user_data
-
-# The Neuron stack, its compiler caches and a checkpoint: 512 GB is what the Neuron guide asks for on Trainium.
-_ROOT_GB = {"trn1": 512, "trn1n": 512, "trn2": 512}
-_DEFAULT_ROOT_GB = 256
+from .controller import FleetController
+from .escape import Additions, Existing
+from .group import LAUNCH_HOOK, TERMINATE_HOOK, Bounds, Lifecycle, PoolGroup
+from .launch_template import FleetLaunchTemplates, ami_parameter
+from .load_balancer import FleetLoadBalancer
+from .role import FLEET_TAG, instance_role
+from .scaling import query, track_natively
+from .user_data import Boot, ModelServer, user_data
+from .warm_pool import warm_pool
 
 
 class NeuronFleet(Construct):
-    """Instances of one chip, in one Auto Scaling group.
+    """Instances of one chip, bought in the order of ``capacity``, that count only once they are ready.
 
     - With EFA: one interface a network card in a documented layout, a cluster placement group, one zone and one subnet
       (EFA's traffic crosses neither), a security group open to itself.
+    - Capacity is cut into pools, an Auto Scaling group each; one controller owns the fleet's size and splits it over
+      them. It moves on when a pool is short or ends, and back when the better one has been quiet for a while. Training
+      fleets are gangs: whole in one pool, or nowhere.
     - The AMI is a CloudFormation parameter that resolves the Neuron AMI's SSM parameter to an id at deploy, so that
-      every launch-template version names a real image and can be rolled back to.
-    - IMDSv2 only; the root volume under ``key``; no address from outside; no key pair: Session Manager is the way in.
+      every launch-template version names a real image.
+    - An instance joins (and is registered with the load balancer) after EFA, the Neuron devices and the model have
+      answered on it; before it leaves it finishes what it does.
+    - IMDSv2 only; volumes under the key; no address from outside; no key pair: Session Manager is the way in.
     - The template never says how many instances there are, only the bounds: a deploy must not undo what scaling did.
 
-    :param instance_types: in order of preference, alike in accelerator. With EFA the layout is the first type's.
+    The parameters are the fields of a fleet in the deployment file, under the same names, with the same defaults and
+    refused for the same reasons (``ValueError``); :meth:`from_file` takes such a fleet whole. In addition:
+
+    :param vpc: any VPC with private subnets.
+    :param store: holds state and artifacts; its key encrypts volumes unless ``existing`` has one.
     :param zones: availability zones as ``vpc`` calls them (``NeuronNetwork``: ids); with EFA exactly one, else all of
         the network's when not given.
-    :param layout: EFA layout; the catalogue's for the type when not given.
-    :param purchase: ``on-demand`` or ``spot``.
+    :param model: what the instances serve, behind an internal load balancer.
+    :param existing: resources of yours to take instead.
+    :param additions: policies, commands and block devices on top.
     """
 
     def __init__(
@@ -52,212 +63,343 @@ class NeuronFleet(Construct):
         construct_id: str,
         *,
         vpc: Vpc,
-        key: kms.IKey,
+        store: ArtifactStore,
+        purpose: Literal["training", "inference"],
         instance_types: Sequence[str],
         size: spec.Size,
         zones: Sequence[str] | None = None,
-        layout: Literal["efa", "efa-only", "none"] | None = None,
-        purchase: Literal["on-demand", "spot"] = "on-demand",
+        efa: spec.Efa | None = None,
         ami: str | None = None,
+        capacity: Sequence[spec.Capacity] | None = None,
         scaling: spec.FleetScaling | None = None,
+        schedule: Sequence[spec.ScheduledSize] = (),
+        model: CompiledModel | None = None,
+        serving: spec.Serving | None = None,
+        warm_pool: spec.WarmPool | None = None,
+        refresh: spec.Refresh | None = None,
+        max_lifetime_days: int | None = None,
+        return_after_minutes: int | None = None,
+        drain_minutes: int | None = None,
+        existing: Existing | None = None,
+        additions: Additions | None = None,
     ) -> None:
+        given = {
+            "purpose": purpose,
+            "instance_types": tuple(instance_types),
+            "size": size,
+            "efa": efa,
+            "ami": ami,
+            "capacity": tuple(capacity) if capacity is not None else None,
+            "scaling": scaling,
+            "schedule": tuple(schedule),
+            "model": model.name if model else None,
+            "serving": serving,
+            "warm_pool": warm_pool,
+            "refresh": refresh,
+            "max_lifetime_days": max_lifetime_days,
+            "return_after_minutes": return_after_minutes,
+            "drain_minutes": drain_minutes,
+        }
         super().__init__(scope, construct_id)
-        first = instances.get(instance_types[0])
-        for other in map(instances.get, instance_types):
-            if other.accelerator != first.accelerator:
-                raise ValueError(f"{first.name} and {other.name} differ in accelerator: one fleet, one kind of chip")
-        layout = layout or instances.default_efa_layout(first)
-        if layout != "none" and (zones is None or len(zones) != 1):
-            raise ValueError(f"a fleet with EFA lives in one zone: say which (zones), {first.name} has EFA")
         self.name = self.node.path
-        self._key = key
+        """Its path: the value of the metric dimension ``Fleet`` and of the tag ``neuron-cdk:fleet``."""
+        self._fleet = fleet = spec.Fleet(**{key: value for key, value in given.items() if value is not None})
+        self._existing = existing = existing or Existing()
+        self._additions = additions = additions or Additions()
+        self._store, self._vpc, self._model = store, vpc, model
+        self._key: kms.IKey = existing.key or store.key
+        layout = self._checked_layout(zones)
+        self._types = [instances.get(name) for name in fleet.instance_types]
 
-        self.role = self._instance_role()
-        if layout == "none":
-            group_id = client_security_group(
-                self, "SecurityGroup", vpc=vpc, description="Fleet: TLS to AWS, nothing in"
-            ).attr_group_id
-        else:
-            group_id = EfaSecurityGroup(self, "SecurityGroup", vpc=vpc).security_group_id
-        subnets = [
-            subnet.subnet_id for subnet in vpc.private_subnets if zones is None or subnet.availability_zone in zones
-        ]
-        if not subnets:
-            has = ", ".join(subnet.availability_zone for subnet in vpc.private_subnets)
-            raise ValueError(f"the network has no private subnet in {', '.join(zones or ())}; it has {has}")
-
-        template = self._launch_template(
-            first,
-            image_id=ami or self._ami_parameter(first),
-            interfaces=network_interfaces(first.name, layout=layout, security_group_id=group_id),
-            clustered=layout != "none",
+        self._server = self._model_server()
+        self.load_balancer = self._balanced() if self._server else None
+        self.role = instance_role(
+            self,
+            "Role",
+            fleet=self.name,
+            store=store,
+            model=model,
+            image=self._server.image if self._server else None,
+            existing=existing,
+            additions=additions,
         )
-        self.group = self._auto_scaling_group(template, instance_types, subnets, size, purchase)
-        if scaling:
-            self._follow_utilization(scaling)
+        self.security_group_id = self._security_group(layout)
+        if self.load_balancer:
+            self.load_balancer.let_reach(self.security_group_id)
+        templates = self._launch_templates(layout)
+        self.pools = self._pool_groups(templates, self._subnets(zones))
+        self.controller = self._controlled(templates)
+
+    @classmethod
+    def from_file(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        fleet: spec.Fleet,
+        *,
+        vpc: Vpc,
+        store: ArtifactStore,
+        zones: Sequence[str] | None = None,
+        model: CompiledModel | None = None,
+        existing: Existing | None = None,
+        additions: Additions | None = None,
+    ) -> NeuronFleet:
+        """The fleet of a deployment file. ``model`` is the compiled form of the one it names."""
+        fields = {name: getattr(fleet, name) for name in spec.Fleet.model_fields if name not in ("model", "zone")}
+        return cls(
+            scope,
+            construct_id,
+            vpc=vpc,
+            store=store,
+            zones=zones,
+            model=model,
+            existing=existing,
+            additions=additions,
+            **fields,
+        )
 
     def metric_neuroncore_utilization(self) -> cloudwatch.Metric:
         """Mean over the fleet's NeuronCores, in percent, one value a minute and instance."""
-        return cloudwatch.Metric(
-            namespace=neuron_metrics.NAMESPACE,
-            metric_name=neuron_metrics.METRIC,
-            statistic="Average",
-            dimensions_map={"Fleet": self.name},
-        )
+        return self._metric(neuron_metrics.METRIC, "Average")
+
+    def metric_unplaced(self) -> cloudwatch.Metric:
+        """Instances that the fleet should have and no pool can give: the maximum of a minute."""
+        return self._metric("Unplaced", "Maximum")
+
+    def metric_moves(self) -> cloudwatch.Metric:
+        """Times that capacity moved from one pool to another, a sum."""
+        return self._metric("Moves", "Sum")
+
+    def metric_in_service(self, pool: str) -> cloudwatch.Metric:
+        """Instances in service in a pool, by its name (``spot``)."""
+        return self._metric("InService", "Maximum", Pool=pool)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
-    def _ami_parameter(self, instance: instances.InstanceType) -> str:
-        return CfnParameter(
-            self,
-            "Ami",
-            type="AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
-            default=software.ami_parameter(str(instance.target)),
-            description="Neuron AMI, resolved to an id at every deploy",
-        ).value_as_string
-
-    def _instance_role(self) -> iam.Role:
-        return service_role(
-            self,
-            "Role",
-            service="ec2.amazonaws.com",
-            allow=[
-                Allow(
-                    ["ssm:UpdateInstanceInformation"],
-                    [arn(self, "ec2", "instance/*")],
-                    why="the group's instances, with ids nobody knows before",
-                ),
-                Allow(
-                    [
-                        "ssmmessages:CreateControlChannel",
-                        "ssmmessages:CreateDataChannel",
-                        "ssmmessages:OpenControlChannel",
-                        "ssmmessages:OpenDataChannel",
-                    ],
-                    ["*"],
-                    why="Session Manager's actions and PutMetricData take no resource but *",
-                ),
-                Allow(
-                    ["cloudwatch:PutMetricData"],
-                    ["*"],
-                    why="Session Manager's actions and PutMetricData take no resource but *",
-                    when={"StringEquals": {"cloudwatch:namespace": neuron_metrics.NAMESPACE}},
-                ),
-            ],
+    def _metric(self, name: str, statistic: str, **dimensions: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=neuron_metrics.NAMESPACE,
+            metric_name=name,
+            statistic=statistic,
+            dimensions_map={"Fleet": self.name, **dimensions},
         )
 
-    def _launch_template(
-        self, first: instances.InstanceType, *, image_id: str, interfaces: list[dict[str, object]], clustered: bool
-    ) -> ec2.CfnLaunchTemplate:
-        profile = iam.CfnInstanceProfile(self, "Profile", roles=[self.role.role_name])
-        data: dict[str, Any] = {
-            "imageId": image_id,
-            "instanceType": first.name,
-            "iamInstanceProfile": {"arn": profile.attr_arn},
-            "networkInterfaces": interfaces,
-            "metadataOptions": {
-                "httpTokens": "required",
-                "httpPutResponseHopLimit": 2,  # one more than the host: a container's bridge takes one
-                "httpEndpoint": "enabled",
-            },
-            "blockDeviceMappings": [
-                {
-                    "deviceName": "/dev/sda1",  # Ubuntu's root; the Neuron AMIs we take are Ubuntu's
-                    "ebs": {
-                        "volumeSize": _ROOT_GB.get(first.target or "", _DEFAULT_ROOT_GB),
-                        "volumeType": "gp3",
-                        "encrypted": True,
-                        "kmsKeyId": self._key.key_arn,
-                        "deleteOnTermination": True,
-                    },
-                }
-            ],
-            "monitoring": {"enabled": True},
-            "userData": Fn.base64(user_data(fleet=self.name, region=Stack.of(self).region)),
-        }
-        if clustered:
-            data["placement"] = {"groupName": ec2.CfnPlacementGroup(self, "Placement", strategy="cluster").ref}
-        return ec2.CfnLaunchTemplate(self, "LaunchTemplate", launch_template_data=data)
+    def _checked_layout(self, zones: Sequence[str] | None) -> EfaLayout:
+        """The EFA layout, once everything is found possible."""
+        spec.require_possible(self._fleet, self._surroundings())
+        first = instances.get(self._fleet.instance_types[0])
+        layout = self._fleet.efa.layout if self._fleet.efa else instances.default_efa_layout(first)
+        if layout != "none" and (zones is None or len(zones) != 1):
+            raise ValueError(f"a fleet with EFA lives in one zone: say which (zones), {first.name} has EFA")
+        return layout
 
-    def _auto_scaling_group(
-        self,
-        template: ec2.CfnLaunchTemplate,
-        instance_types: Sequence[str],
-        subnets: Sequence[str],
-        size: spec.Size,
-        purchase: str,
-    ) -> autoscaling.CfnAutoScalingGroup:
-        version = {"launchTemplateId": template.ref, "version": template.attr_latest_version_number}
-        spot = purchase == "spot"
-        how: dict[str, Any]
-        if len(instance_types) == 1 and not spot:
-            how = {"launch_template": version}
-        else:
-            how = {
-                "mixed_instances_policy": {
-                    "launchTemplate": {
-                        "launchTemplateSpecification": version,
-                        "overrides": [{"instanceType": name} for name in instance_types],
-                    },
-                    "instancesDistribution": {
-                        "onDemandAllocationStrategy": "prioritized",
-                        "onDemandPercentageAboveBaseCapacity": 0 if spot else 100,
-                        "spotAllocationStrategy": "price-capacity-optimized",
-                    },
-                }
-            }
+    def _surroundings(self) -> spec.Surroundings:
+        """What the fleet's rules are told about the stack and the network; nothing of what is known at deploy only."""
+        stack = Stack.of(self)
+        zones = [subnet.availability_zone for subnet in self._vpc.private_subnets]
+        return spec.Surroundings(
+            region=_known(stack.region),
+            account=_known(stack.account),
+            zones=None if any(map(Token.is_unresolved, zones)) else tuple(zones),
+            model=self._model.compile if self._model else None,
+        )
+
+    def _model_server(self) -> ModelServer | None:
+        if self._model is None:
+            return None
+        image = software.resolve(
+            target=self._model.target,
+            engine=self._model.engine,
+            service="ec2",
+            region=Stack.of(self).region,
+            sdk=self._model.sdk,
+        ).image
+        return ModelServer(
+            model=self._model.name,
+            engine=self._model.engine,
+            image=image,
+            artifact_uri=self._model.artifact_uri,
+            cores_per_copy=self._model.compile.tensor_parallel,
+            drain_seconds=self._fleet.drain_minutes * 60,
+        )
+
+    def _balanced(self) -> FleetLoadBalancer:
+        assert self._server is not None
+        serving = self._fleet.serving or spec.Serving()
+        return FleetLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=self._vpc,
+            store=self._store,
+            server=self._server,
+            kind=serving.load_balancer,
+            certificate=serving.certificate,
+        )
+
+    def _security_group(self, layout: EfaLayout) -> str:
+        if self._existing.security_group:
+            return self._existing.security_group.security_group_id
+        if layout == "none":
+            return client_security_group(
+                self, "SecurityGroup", vpc=self._vpc, description="Fleet: TLS to AWS, nothing in"
+            ).attr_group_id
+        return EfaSecurityGroup(self, "SecurityGroup", vpc=self._vpc).security_group_id
+
+    def _subnets(self, zones: Sequence[str] | None) -> list[str]:
+        of_the_vpc = self._vpc.private_subnets
+        subnets = [subnet.subnet_id for subnet in of_the_vpc if zones is None or subnet.availability_zone in zones]
+        if not subnets:
+            has = ", ".join(subnet.availability_zone for subnet in of_the_vpc)
+            raise ValueError(f"the network has no private subnet in {', '.join(zones or ())}; it has {has}")
+        return subnets
+
+    def _launch_templates(self, layout: EfaLayout) -> FleetLaunchTemplates:
+        first = self._types[0]
+        interfaces = network_interfaces(first.name, layout=layout, security_group_id=self.security_group_id)
+        target = str(first.target)
+        boot = Boot(
+            fleet=self.name,
+            region=Stack.of(self).region,
+            efa_interfaces=0 if layout == "none" else first.efa_interfaces,
+            # A pinned image brings its own driver.
+            driver=None if self._fleet.ami else software.pinned_driver(target),
+            scratch=any(each.local_disk_gb for each in self._types),
+            launch_hook=LAUNCH_HOOK,
+            terminate_hook=TERMINATE_HOOK,
+            server=self._server,
+            commands=tuple(self._additions.commands),
+            devices=tuple((each.name, each.accelerators) for each in self._types),
+        )
+        return FleetLaunchTemplates(
+            self,
+            "LaunchTemplate",
+            instance=first,
+            image_id=self._fleet.ami or ami_parameter(self, first),
+            role=self.role,
+            key=self._key,
+            interfaces=interfaces,
+            clustered=layout != "none",
+            user_data=user_data(boot),
+            block_devices=self._additions.block_devices,
+            tags={"Name": self.name, FLEET_TAG: self.name},
+        )
+
+    def _pool_groups(self, templates: FleetLaunchTemplates, subnets: Sequence[str]) -> list[PoolGroup]:
+        fleet = self._fleet
+        balancer = self.load_balancer
         topic = sns.Topic(self, "Events", master_key=self._key, enforce_ssl=True)
         self.events = topic
-        group = autoscaling.CfnAutoScalingGroup(
-            self,
-            "Group",
-            min_size=str(size.min),
-            max_size=str(size.max),
-            vpc_zone_identifier=list(subnets),
-            health_check_type="EC2",
-            health_check_grace_period=600,
-            new_instances_protected_from_scale_in=False,
-            metrics_collection=[{"granularity": "1Minute"}],
-            notification_configurations=[
-                {
-                    "topicArn": topic.topic_arn,
-                    "notificationTypes": [
-                        "autoscaling:EC2_INSTANCE_LAUNCH",
-                        "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
-                        "autoscaling:EC2_INSTANCE_TERMINATE",
-                        "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
-                    ],
-                }
-            ],
-            tags=[
-                autoscaling.CfnAutoScalingGroup.TagPropertyProperty(
-                    key="Name", value=self.name, propagate_at_launch=True
-                )
-            ],
-            **how,
+        lifecycle = Lifecycle(
+            drain_seconds=fleet.drain_minutes * 60,
+            max_lifetime_days=fleet.max_lifetime_days,
+            gang=fleet.purpose == "training",
+            health="ELB" if balancer else "EC2",
+            target_groups=[balancer.target_group_arn] if balancer else [],
         )
-        if "mixed_instances_policy" in how:
-            acknowledge(
-                group,
-                {"AwsSolutions-EC26": "the rule cannot follow a mixed policy to its launch template (encrypted there)"},
+        bounds = Bounds(0, fleet.size.max) if self._owns_size() else Bounds(fleet.size.min, fleet.size.max)
+        groups = []
+        for pool in spec.pools(fleet.capacity):
+            block = pool.kinds[0] == "capacity-block"
+            group = PoolGroup(
+                self,
+                pool,
+                fleet=self.name,
+                template=templates.for_capacity_blocks() if block else templates.main,
+                instance_types=fleet.instance_types,
+                subnets=subnets,
+                bounds=bounds,
+                lifecycle=lifecycle,
+                topic_arn=topic.topic_arn,
             )
-        return group
+            if balancer:
+                group.resource.add_resource_dependency(
+                    balancer.listener
+                )  # a target group is of use once a listener knows it
+            groups.append(group)
+        if fleet.warm_pool:
+            warm_pool(self, groups[0].resource, size=fleet.warm_pool.size)
+        return groups
 
-    def _follow_utilization(self, scaling: spec.FleetScaling) -> None:
-        autoscaling.CfnScalingPolicy(
-            self,
-            "Scaling",
-            auto_scaling_group_name=self.group.ref,
-            policy_type="TargetTrackingScaling",
-            estimated_instance_warmup=scaling.scale_out_cooldown_s,
-            target_tracking_configuration={
-                "targetValue": scaling.target,
-                "customizedMetricSpecification": {
-                    "namespace": neuron_metrics.NAMESPACE,
-                    "metricName": neuron_metrics.METRIC,
-                    "dimensions": [{"name": "Fleet", "value": self.name}],
-                    "statistic": "Average",
-                    "unit": "Percent",
-                },
-            },
+    def _owns_size(self) -> bool:
+        """Whether the controller sizes the groups, or Auto Scaling the one there is by itself.
+
+        Auto Scaling can hold one pool at a metric. It knows no gang, no other pool, no queue that wakes an empty fleet,
+        no pause before shrinking, and its schedules take another kind of cron.
+        """
+        fleet = self._fleet
+        scaling = fleet.scaling
+        return bool(
+            fleet.purpose == "training"
+            or len(spec.pools(fleet.capacity)) > 1
+            or any(capacity.kind == "capacity-block" for capacity in fleet.capacity)
+            or fleet.schedule
+            or fleet.size.desired not in (None, fleet.size.min)
+            or (scaling and (scaling.metric == "queue-depth" or "scale_in_cooldown_s" in scaling.model_fields_set))
         )
+
+    def _controlled(self, templates: FleetLaunchTemplates) -> FleetController:
+        fleet, scaling = self._fleet, self._fleet.scaling
+        owns_size = self._owns_size()
+        followed = query(scaling, self.name, self.load_balancer) if scaling else None
+        configuration: dict[str, Any] = {
+            "name": self.name,
+            "pools": [
+                {
+                    "name": group.pool.name,
+                    "kind": group.pool.kinds[0],
+                    "group": group.name,
+                    "base": group.pool.base,
+                    "reservations": list(group.pool.reservations),
+                }
+                for group in self.pools
+            ],
+            "min": fleet.size.min,
+            "max": fleet.size.max,
+            "start": fleet.size.min if fleet.size.desired is None else fleet.size.desired,
+            "gang": fleet.purpose == "training",
+            "owns_size": owns_size,
+            "return_after_s": fleet.return_after_minutes * 60,
+            "scaling": None,
+            "refresh": self._refreshed(),
+        }
+        if scaling and followed and owns_size:
+            configuration["scaling"] = {
+                "metric": scaling.metric,
+                "target": scaling.target,
+                "scale_in_cooldown_s": scaling.scale_in_cooldown_s,
+                "scale_out_cooldown_s": scaling.scale_out_cooldown_s,
+                "query": followed.to_json(),
+            }
+        elif scaling and followed:
+            track_natively(self, self.pools[0].resource, scaling, followed, self.load_balancer)
+        controller = FleetController(
+            self,
+            "Controller",
+            fleet=self.name,
+            store=self._store,
+            groups=self.pools,
+            configuration=configuration,
+            schedule=fleet.schedule,
+        )
+        controller.release(templates.main.attr_latest_version_number)
+        return controller
+
+    def _refreshed(self) -> dict[str, Any] | None:
+        """How running instances are replaced when image, model or user data change; None: they stay as they are."""
+        wanted = self._fleet.refresh or (spec.Refresh() if self._model else None)
+        if wanted is None or self._fleet.purpose == "training":  # a gang is not replaced under its job
+            return None
+        alarms = []
+        if self.load_balancer:
+            alarms = [self.load_balancer.unhealthy_alarm().ref]
+        return {
+            "min_healthy_percent": wanted.min_healthy_percent,
+            "checkpoints": list(wanted.checkpoints),
+            "bake_seconds": wanted.bake_minutes * 60,
+            "alarms": alarms,
+            "warmup_s": 0,  # the launch hook holds an instance back until it is warm
+        }
+
+
+def _known(value: str) -> str | None:
+    return None if Token.is_unresolved(value) else value

@@ -39,6 +39,7 @@ class CompiledModel(Construct):
         self.name = name
         self.target = model.compile.target
         self.engine = model.compile.engine
+        self.compile = model.compile
         wanted = model.compile
         region = Stack.of(self).region
         if Token.is_unresolved(region):

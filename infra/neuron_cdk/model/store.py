@@ -21,6 +21,7 @@ class ArtifactStore(Construct):
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
+        self._keeps_load_balancer_logs = False
         # The log bucket has no ACLs, which needs this flag; an app that uses the construct may not have set it.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self.key = kms.Key(
@@ -31,7 +32,7 @@ class ArtifactStore(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
         self._let_logs_and_instances_use_the_key()
-        access_log = s3.Bucket(
+        self.access_log = s3.Bucket(
             self,
             "AccessLog",
             # S3 delivers access logs to buckets with its own keys only.
@@ -55,7 +56,7 @@ class ArtifactStore(Construct):
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
-            server_access_logs_bucket=access_log,
+            server_access_logs_bucket=self.access_log,
             server_access_logs_prefix="artifacts/",
             removal_policy=RemovalPolicy.RETAIN,
             lifecycle_rules=[
@@ -101,6 +102,34 @@ class ArtifactStore(Construct):
             self.listing(prefix),
             Allow(["kms:Decrypt"], [self.key.key_arn]),
         ]
+
+    def keep_load_balancer_logs(self) -> str:
+        """Let load balancers of this account write to the log bucket; gives the prefix they are to use.
+
+        The principals are those of the guides to access logs of application and of network load balancers.
+        """
+        prefix = "load-balancers"
+        if self._keeps_load_balancer_logs:
+            return prefix
+        self._keeps_load_balancer_logs = True
+        stack = Stack.of(self)
+        where = self.access_log.arn_for_objects(f"{prefix}/AWSLogs/{stack.account}/*")
+        account = {"StringEquals": {"aws:SourceAccount": stack.account}}
+        for sid, principal, action, resource in (
+            ("ApplicationLogs", "logdelivery.elasticloadbalancing.amazonaws.com", "s3:PutObject", where),
+            ("NetworkLogs", "delivery.logs.amazonaws.com", "s3:PutObject", where),
+            ("NetworkLogsOwner", "delivery.logs.amazonaws.com", "s3:GetBucketAcl", self.access_log.bucket_arn),
+        ):
+            self.access_log.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    principals=[iam.ServicePrincipal(principal)],
+                    actions=[action],
+                    resources=[resource],
+                    conditions=account if principal.startswith("delivery") else None,
+                )
+            )
+        return prefix
 
     def _let_logs_and_instances_use_the_key(self) -> None:
         stack = Stack.of(self)

@@ -1,0 +1,152 @@
+"""The one master of a fleet's capacity: a function, what wakes it, and what it may do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudformation as cloudformation
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from .. import spec
+from ..hook_function import HookFunction, hook_code
+from ..model import ArtifactStore
+from ..roles import Allow, arn
+from .group import PoolGroup
+
+_SCALING_EVENTS = (
+    "EC2 Instance Launch Successful",
+    "EC2 Instance Launch Unsuccessful",
+    "EC2 Instance Terminate Successful",
+    "EC2 Instance Terminate Unsuccessful",
+    "EC2 Auto Scaling Instance Refresh Succeeded",
+    "EC2 Auto Scaling Instance Refresh Failed",
+    "EC2 Auto Scaling Instance Refresh Cancelled",
+)
+_WARNINGS = (
+    "Capacity Block Reservation Expiration Warning",
+    "EC2 Instance Rebalance Recommendation",
+    "EC2 Spot Instance Interruption Warning",
+)
+
+
+class FleetController(Construct):
+    """``neuron_hooks.fleet_controller`` for one fleet.
+
+    It looks every minute, and at once when a group launches or fails to, when EC2 warns of an interruption, and when a
+    capacity block nears its end. Its state is one item of the registry; what it decides is a function of that and of
+    what AWS says, so a lost or doubled event changes nothing.
+
+    :param configuration: what the handler reads from its environment (``FLEET``).
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        fleet: str,
+        store: ArtifactStore,
+        groups: Sequence[PoolGroup],
+        configuration: Mapping[str, Any],
+        schedule: Sequence[spec.ScheduledSize] = (),
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._groups = groups
+        hook = HookFunction(
+            self,
+            "Hook",
+            entry="fleet_controller",
+            code=hook_code(),
+            key=store.key,
+            environment={
+                "REGISTRY_TABLE": store.registry.table_name,
+                "FLEET": json.dumps(configuration),  # group names, the only tokens in it, need no escape
+            },
+            allow=self._rights(store, fleet),
+            timeout=Duration.minutes(2),
+        )
+        self._function = hook.function
+        self.function_name = hook.function.function_name
+        names = [group.name for group in groups]
+        self._wake("Tick", schedule_expression="rate(1 minute)")
+        self._wake(
+            "Scaling",
+            event_pattern={
+                "source": ["aws.autoscaling"],
+                "detail-type": list(_SCALING_EVENTS),
+                "detail": {"AutoScalingGroupName": names},
+            },
+        )
+        # EC2's warnings do not say which group an instance is of: the function looks.
+        self._wake("Warnings", event_pattern={"source": ["aws.ec2"], "detail-type": list(_WARNINGS)})
+        for index, entry in enumerate(schedule):
+            limits = {"action": "limits", "min": entry.min, "max": entry.max}
+            self._wake(f"Schedule{index + 1}", schedule_expression=f"cron({entry.cron})", says=limits)
+
+    def release(self, version: str) -> None:
+        """Have running instances replaced when ``version``, the launch template's number, changes.
+
+        The resource comes after the groups, which name the version already, and ends when the last instance is
+        replaced; when a replacement fails it fails, and CloudFormation takes the whole change back.
+        """
+        resource = cloudformation.CfnCustomResource(
+            self, "Release", service_token=self._function.function_arn, service_timeout=3600
+        )
+        resource.add_override("Type", "Custom::NeuronFleetRelease")
+        resource.add_property_override("Version", version)
+        for group in self._groups:
+            resource.add_resource_dependency(group.resource)
+
+    def _wake(self, construct_id: str, *, says: Mapping[str, Any] | None = None, **when: Any) -> None:
+        target: dict[str, Any] = {"id": "Controller", "arn": self._function.function_arn}
+        if says:
+            target["input"] = json.dumps(says)
+        rule = events.CfnRule(self, construct_id, targets=[target], **when)
+        lambda_.CfnPermission(
+            self,
+            f"{construct_id}Permission",
+            action="lambda:InvokeFunction",
+            function_name=self._function.function_arn,
+            principal="events.amazonaws.com",
+            source_arn=rule.attr_arn,
+        )
+
+    def _rights(self, store: ArtifactStore, fleet: str) -> list[Allow]:
+        return [
+            Allow(
+                ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+                [store.registry.table_arn],
+                when={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"fleet#{fleet}"]}},
+            ),
+            store.use_key(),
+            Allow(
+                [
+                    "autoscaling:CancelInstanceRefresh",
+                    "autoscaling:SetDesiredCapacity",
+                    "autoscaling:StartInstanceRefresh",
+                ],
+                [
+                    arn(self, "autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{one.name}")
+                    for one in self._groups
+                ],
+                why="a group's ARN holds an id beside its name that nobody knows before",
+            ),
+            Allow(
+                [
+                    "autoscaling:DescribeAutoScalingGroups",
+                    "autoscaling:DescribeAutoScalingInstances",
+                    "autoscaling:DescribeInstanceRefreshes",
+                    "autoscaling:DescribeScalingActivities",
+                    "cloudwatch:GetMetricData",
+                    "ec2:DescribeCapacityReservations",
+                ],
+                ["*"],
+                why="Describe actions and GetMetricData take no resource but *",
+            ),
+            Allow(["events:PutEvents"], [arn(self, "events", "event-bus/default")]),
+        ]

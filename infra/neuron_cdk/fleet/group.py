@@ -1,0 +1,212 @@
+"""One capacity pool of a fleet: an Auto Scaling group that buys in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_resourcegroups as resourcegroups
+from constructs import Construct
+
+from .. import spec
+from ..nag import acknowledge
+from .role import FLEET_TAG
+
+LAUNCH_HOOK = "launch"
+TERMINATE_HOOK = "terminate"
+# Boot, driver, artifact of tens of gigabytes, model load: an instance that takes longer does not come.
+_LAUNCH_SECONDS = 3600
+_NOTICES = (
+    "autoscaling:EC2_INSTANCE_LAUNCH",
+    "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
+    "autoscaling:EC2_INSTANCE_TERMINATE",
+    "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
+)
+_SEGMENTS = {"reservation": "on-demand-capacity-reservation", "on-demand": "on-demand"}
+_CONSTRUCT_IDS = {
+    "capacity-block": "CapacityBlock",
+    "reservation": "Reservation",
+    "spot": "Spot",
+    "on-demand": "OnDemand",
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a group may hold. ``min`` is 0 where a controller owns the fleet's size."""
+
+    min: int
+    max: int
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """How instances come and go, alike in all pools of a fleet.
+
+    :param drain_seconds: how long a leaving instance may take to finish what it does.
+    :param max_lifetime_days: replaced when older; never when None.
+    :param gang: training: members are not replaced one by one ahead of time.
+    :param health: ``EC2``, or ``ELB`` where a load balancer asks the server too.
+    """
+
+    drain_seconds: int
+    max_lifetime_days: int | None
+    gang: bool
+    health: str = "EC2"
+    target_groups: Sequence[str] = ()
+
+
+class PoolGroup(Construct):
+    """The Auto Scaling group of one pool.
+
+    - ``capacity-block``: a launch template of the blocks' market, and the blocks by id.
+    - ``reservation``: the reservations through a resource group, in a distribution segment that falls back to on-demand
+      when the pool has it ("Use Distribution Segments", EC2 Auto Scaling user guide).
+    - ``spot``: price-capacity-optimized over all types, replaced ahead of an interruption where EC2 tells of the risk.
+    - ``on-demand``: the types in order.
+
+    The template never says how many instances there are: a deploy must not undo what scaling did.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        pool: spec.Pool,
+        *,
+        fleet: str,
+        template: ec2.CfnLaunchTemplate,
+        instance_types: Sequence[str],
+        subnets: Sequence[str],
+        bounds: Bounds,
+        lifecycle: Lifecycle,
+        topic_arn: str,
+    ) -> None:
+        super().__init__(scope, _construct_id(pool.name))
+        self.pool = pool
+        kind = pool.kinds[0]
+        version = {"launchTemplateId": template.ref, "version": template.attr_latest_version_number}
+        self.resource = autoscaling.CfnAutoScalingGroup(
+            self,
+            "Group",
+            min_size=str(bounds.min),
+            max_size=str(bounds.max),
+            vpc_zone_identifier=list(subnets),
+            health_check_type=lifecycle.health,
+            health_check_grace_period=600,
+            new_instances_protected_from_scale_in=False,
+            metrics_collection=[{"granularity": "1Minute"}],
+            notification_configurations=[{"topicArn": topic_arn, "notificationTypes": list(_NOTICES)}],
+            capacity_rebalance=True if kind == "spot" and not lifecycle.gang else None,
+            target_group_arns=list(lifecycle.target_groups) or None,
+            max_instance_lifetime=lifecycle.max_lifetime_days * 86_400 if lifecycle.max_lifetime_days else None,
+            instance_maintenance_policy=self._maintenance(lifecycle),
+            lifecycle_hook_specification_list=[
+                {
+                    "lifecycleHookName": LAUNCH_HOOK,
+                    "lifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+                    "heartbeatTimeout": _LAUNCH_SECONDS,
+                    "defaultResult": "ABANDON",  # an instance that never said it is ready is not
+                },
+                {
+                    "lifecycleHookName": TERMINATE_HOOK,
+                    "lifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+                    "heartbeatTimeout": lifecycle.drain_seconds,
+                    "defaultResult": "CONTINUE",
+                },
+            ],
+            tags=[
+                autoscaling.CfnAutoScalingGroup.TagPropertyProperty(key=key, value=value, propagate_at_launch=True)
+                for key, value in (("Name", fleet), (FLEET_TAG, fleet), ("neuron-cdk:pool", pool.name))
+            ],
+            **self._bought(version, instance_types),
+        )
+        self.name = self.resource.ref
+
+    def _maintenance(self, lifecycle: Lifecycle) -> dict[str, int] | None:
+        """Launch before terminate, where there is somewhere to launch: a reservation has no spare room."""
+        if lifecycle.gang or self.pool.reservations:
+            return None
+        return {"minHealthyPercentage": 100, "maxHealthyPercentage": 120}
+
+    def _bought(self, version: dict[str, str], instance_types: Sequence[str]) -> dict[str, Any]:
+        kind = self.pool.kinds[0]
+        if kind == "capacity-block":
+            target = {"capacityReservationIds": list(self.pool.reservations)}
+            return {"launch_template": version, **_reserved("capacity-reservations-only", target)}
+        if kind == "reservation":
+            distribution: dict[str, Any] = {
+                "distributionSegments": [{"targetCapacityTypes": [_SEGMENTS[each] for each in self.pool.kinds]}],
+            }
+            only = "on-demand" not in self.pool.kinds
+            target = {"capacityReservationResourceGroupArns": [self._reservations().attr_arn]}
+            preference = "capacity-reservations-only" if only else "capacity-reservations-first"
+            return self._mixed(version, instance_types, distribution) | _reserved(preference, target)
+        if kind == "spot":
+            distribution = {
+                "onDemandPercentageAboveBaseCapacity": 0,
+                "spotAllocationStrategy": "price-capacity-optimized",
+            }
+            return self._mixed(version, instance_types, distribution)
+        if len(instance_types) == 1:
+            return {"launch_template": version}
+        distribution = {"onDemandAllocationStrategy": "prioritized", "onDemandPercentageAboveBaseCapacity": 100}
+        return self._mixed(version, instance_types, distribution)
+
+    def _mixed(
+        self, version: dict[str, str], instance_types: Sequence[str], distribution: dict[str, Any]
+    ) -> dict[str, Any]:
+        acknowledge(
+            self,
+            {"AwsSolutions-EC26": "the rule cannot follow a mixed policy to its launch template (encrypted there)"},
+        )
+        return {
+            "mixed_instances_policy": {
+                "launchTemplate": {
+                    "launchTemplateSpecification": version,
+                    "overrides": [{"instanceType": name} for name in instance_types],
+                },
+                "instancesDistribution": distribution,
+            }
+        }
+
+    def _reservations(self) -> resourcegroups.CfnGroup:
+        """The reservations as a resource group that instances can be launched into."""
+        stack = Stack.of(self)
+        return resourcegroups.CfnGroup(
+            self,
+            "Reservations",
+            # The API wants a name; no other group of the account and region is called after this construct.
+            name=f"{stack.stack_name}-{self.node.addr[-8:]}",
+            configuration=[
+                {"type": "AWS::EC2::CapacityReservationPool"},
+                {
+                    "type": "AWS::ResourceGroups::Generic",
+                    "parameters": [
+                        {"name": "allowed-resource-types", "values": ["AWS::EC2::CapacityReservation"]},
+                    ],
+                },
+            ],
+            resources=[
+                f"arn:{Aws.PARTITION}:ec2:{stack.region}:{stack.account}:capacity-reservation/{reservation}"
+                for reservation in self.pool.reservations
+            ],
+        )
+
+
+def _reserved(preference: str, target: dict[str, list[str]]) -> dict[str, Any]:
+    return {
+        "capacity_reservation_specification": {
+            "capacityReservationPreference": preference,
+            "capacityReservationTarget": target,
+        }
+    }
+
+
+def _construct_id(pool: str) -> str:
+    """``capacity-block-2`` is ``CapacityBlock2``."""
+    kind = next(kind for kind in _CONSTRUCT_IDS if pool.startswith(kind))
+    return _CONSTRUCT_IDS[kind] + pool.removeprefix(kind).replace("-", "")
