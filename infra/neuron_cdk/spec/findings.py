@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
-from .codes import CODES, Severity
+from .codes import CODES, Code, Severity
 from .source import Pointer, Source
 
 SHOWN_CHARACTERS = 60
@@ -64,15 +64,15 @@ class SpecError(Exception):
         super().__init__("\n".join(str(finding) for finding in self.findings))
 
 
-def find(problem: Problem, source: Source | None) -> Finding:
-    """Give a problem its place in the file, if there is a file."""
+def find(problem: Problem, source: Source | None, codes: Mapping[str, Code] = CODES) -> Finding:
+    """Give a problem its place in the file, if there is a file. ``codes`` has the problem's."""
     line, column = source.locate(problem.pointer, at_name=problem.at_name) if source else (0, 0)
     given = problem.given
     if given is None:
         given = source.written(problem.pointer) if source else ""
     return Finding(
         code=problem.code,
-        severity=CODES[problem.code].severity,
+        severity=codes[problem.code].severity,
         message=clean(problem.message),
         file=clean(source.file) if source else "",
         line=line,
