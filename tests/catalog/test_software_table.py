@@ -251,7 +251,7 @@ def test_an_unknown_region_is_refused() -> None:
         resolve("inf2", "torch-neuronx", "ec2", region="us-eastt-1")
 
 
-@pytest.mark.parametrize("target", ["inf2", "trn1", "trn1n", "trn2"])
+@pytest.mark.parametrize("target", ["inf1", "inf2", "trn1", "trn1n", "trn2"])
 def test_a_fleet_gets_the_newest_base_dlami(target: str) -> None:
     assert software.ami_parameter(target) == "/aws/service/neuron/dlami/base/ubuntu-24.04/latest/image_id"
 
@@ -266,11 +266,21 @@ def test_an_unknown_operating_system_is_refused_with_the_nearest() -> None:
         software.ami_parameter("trn1", os="ubuntu-22.04")
 
 
-@pytest.mark.parametrize(("target", "last"), [("inf1", "2.26.0"), ("cpu", None)])
-def test_a_target_without_dlami_is_dead(target: str, last: str | None) -> None:
-    with pytest.raises(DeadCombination) as refusal:
-        software.ami_parameter(target)
-    assert refusal.value.last_working == last
+def test_a_target_without_dlami_is_dead() -> None:
+    with pytest.raises(DeadCombination, match="no accelerator"):
+        software.ami_parameter("cpu")
+
+
+@pytest.mark.parametrize(
+    ("target", "driver"), [("inf1", "2.24"), ("inf2", None), ("trn1", None), ("trn2", None), ("cpu", None)]
+)
+def test_only_the_first_inferentia_needs_another_driver_than_its_image_has(target: str, driver: str | None) -> None:
+    assert software.host_driver(target) == driver
+
+
+@pytest.mark.parametrize(("engine", "serves"), [("torch-neuronx", True), ("vllm", True), ("neuronx-cc", False)])
+def test_an_engine_has_a_server_when_an_image_brings_one(engine: str, serves: bool) -> None:
+    assert software.has_server(engine) is serves
 
 
 @pytest.mark.parametrize(

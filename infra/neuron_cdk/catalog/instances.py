@@ -143,21 +143,27 @@ def interfaces(instance: InstanceType, layout: EfaLayout) -> tuple[NetworkInterf
 
     ``efa-only``: one plain interface for IP, the others carry EFA alone and use no address, as the EC2 guide has it.
 
-    Raises ValueError for a type without EFA.
+    An ``efa-only`` interface is never the first: it carries no address.
+
+    Raises ValueError for a type without EFA, or whose cards do not carry it in this layout.
     """
     if not instance.efa_interfaces:
         raise ValueError(f"{instance.name} has no EFA")
+    if not any(layout in card.interface_types for card in instance.network_cards):
+        raise ValueError(f"the network cards of {instance.name} carry no interface of kind {layout}")
     first, *others = instance.network_cards
+    further = [card for card in others if layout in card.interface_types]
     if layout == "efa":
         kind: InterfaceKind = "efa" if first.efa else "interface"
         return (
             NetworkInterface(first.index, 0, kind),
-            *(NetworkInterface(card.index, min(1, card.max_interfaces - 1), "efa") for card in others if card.efa),
+            *(NetworkInterface(card.index, min(1, card.max_interfaces - 1), "efa") for card in further),
         )
+    room = layout in first.interface_types and first.max_interfaces > 1
     return (
         NetworkInterface(first.index, 0, "interface"),
-        *((NetworkInterface(first.index, 1, "efa-only"),) if first.efa else ()),
-        *(NetworkInterface(card.index, 0, "efa-only") for card in others if card.efa),
+        *((NetworkInterface(first.index, 1, "efa-only"),) if room else ()),
+        *(NetworkInterface(card.index, 0, "efa-only") for card in further),
     )
 
 

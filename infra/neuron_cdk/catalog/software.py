@@ -140,6 +140,8 @@ def newest_common_sdk(*, target: str, engine: str, services: Iterable[str]) -> s
 def ami_parameter(target: str, *, os: str | None = None) -> str:
     """Name of the SSM parameter with the newest Neuron base DLAMI (driver, EFA, Docker; no framework) for a fleet.
 
+    Its driver may be too new for the chip: :func:`host_driver` says which to put in its place.
+
     ``os`` is ``ubuntu-24.04`` (the default) or ``amazon-linux-2023``. Raises :class:`DeadCombination` for targets
     without such an AMI and :class:`UnknownName` for another operating system.
     """
@@ -155,6 +157,16 @@ def ami_parameter(target: str, *, os: str | None = None) -> str:
         return next(iter(by_os.values()))  # the file has the preferred one first
     _check("Neuron DLAMI for", os, by_os)
     return by_os[os]
+
+
+def host_driver(target: str) -> str | None:
+    """The Neuron driver that a fleet's instances need instead of the one in their AMI, or None where that one fits.
+
+    A version prefix for a package manager to pin, such as ``2.24``: the last drivers for a chip still get fixes.
+    """
+    _check("target", target, TARGETS)
+    pins = (pin["driver"] for pin in read("software")["pinned_drivers"] if target in pin["targets"])
+    return next(pins, None)
 
 
 def inference_ami_version(target: str) -> str | None:

@@ -94,7 +94,7 @@ def _ec2_type(pointer: Pointer, name: str, region: str | None) -> Iterator[Probl
             "NCDK-TYPE-006",
             pointer,
             f"{name} has no Neuron device",
-            "a type of the families inf1, inf2, trn1, trn1n, trn2, trn2u",
+            "a type of the families " + ", ".join(_neuron_families()),
         )
     elif region and regions.offers(region, name) is False:
         yield Problem(
@@ -117,6 +117,10 @@ def _unknown(pointer: Pointer, name: str) -> Problem:
     hint = f"; did you mean {nearest}?" if nearest else ""
     fix = "neuron-cdk schema lists those there are"
     return Problem("NCDK-TYPE-001", pointer, f"there is no such instance type{hint}", fix=fix)
+
+
+def _neuron_families() -> list[str]:
+    return list(dict.fromkeys(each.family for each in instances.all_types() if each.neuron_cores))
 
 
 def _regions_offering(name: str) -> str:
