@@ -9,6 +9,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -277,3 +278,49 @@ def code_of() -> Callable[..., Any]:
         return SimpleNamespace(code=error["Code"], message=error["Message"], response=caught.value.response)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def launch_template(client: Clients) -> Callable[..., str]:
+    """A launch template with this data; its id."""
+
+    def make(**data: Any) -> str:
+        whole = {"ImageId": "ami-0123456789abcdef0", "InstanceType": "inf2.xlarge"} | data
+        made = client("ec2").create_launch_template(
+            LaunchTemplateName=f"template-{uuid.uuid4().hex[:8]}", LaunchTemplateData=whole
+        )
+        return str(made["LaunchTemplate"]["LaunchTemplateId"])
+
+    return make
+
+
+@pytest.fixture
+def group(client: Clients, launch_template: Callable[..., str]) -> Iterator[Callable[..., str]]:
+    """An Auto Scaling group of at most eight instances, gone after the test; its name."""
+    made: list[str] = []
+
+    def make(**changes: Any) -> str:
+        name = f"group-{uuid.uuid4().hex[:8]}"
+        request = {"MinSize": 0, "MaxSize": 8, "VPCZoneIdentifier": "subnet-00000001,subnet-00000002"} | changes
+        if not {"LaunchTemplate", "MixedInstancesPolicy"} & request.keys():
+            request["LaunchTemplate"] = {"LaunchTemplateId": launch_template(), "Version": "1"}
+        client("autoscaling").create_auto_scaling_group(AutoScalingGroupName=name, **request)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        with suppress(ClientError):  # the test has deleted it
+            client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+
+
+@pytest.fixture
+def described(client: Clients) -> Callable[[str], dict[str, Any]]:
+    """A group as it is described."""
+
+    def describe(name: str) -> dict[str, Any]:
+        found = client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        (one,) = found["AutoScalingGroups"]
+        return dict(one)
+
+    return describe

@@ -27,6 +27,7 @@ from .locking import is_locked, locked
 ACCOUNT = "000000000000"
 _START_SECONDS = 120.0  # endpoints that come back from the saved state load their models first
 _STOP_SECONDS = 20.0
+_CONTROL_SECONDS = 120.0  # a jump of the clock lives through what happens on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,25 @@ class EmbeddedAws:
             endpoints=told["endpoints"],
         )
 
+    def set_clock(self, *, speed: float | None = None, advance_s: float | None = None) -> float:
+        """Let its fleets and schedules live faster, or jump; the time there now, in epoch seconds.
+
+        ``speed`` is how many of its seconds pass in a real one, from now on. ``advance_s`` is how far to jump: it
+        returns when what was due on the way has happened. Raises ``LocalError``.
+        """
+        wanted = {name: value for name, value in (("speed", speed), ("advance_s", advance_s)) if value is not None}
+        now: float = self.control("clock", wanted)["now"]
+        return now
+
+    def control(self, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Set what only this AWS lets one set (``local.server.status`` lists it), or do it; how it stands then.
+
+        ``control("capacity", {"pools": {"spot": 0}})``: there is no spot capacity. ``control("interrupt", {"instance":
+        "i-…"})``: EC2 takes a spot instance. Raises ``LocalError`` with what is wrong.
+        """
+        method = "POST" if name in ("interrupt", "rebalance") else "PUT"
+        return self._ask(name, timeout=_CONTROL_SECONDS, method=method, body=json.dumps(wanted))
+
     def is_running(self) -> bool:
         """Whether the server lives, answering or not."""
         return is_locked(self._folder / "server.lock")
@@ -198,16 +218,21 @@ class EmbeddedAws:
             time.sleep(0.02)
         raise LocalError(f"the embedded AWS did not start in {_START_SECONDS:.0f} s: see {self.logs_path}")
 
-    def _ask(self, *, timeout: float) -> dict[str, Any]:
+    def _ask(
+        self, name: str = "status", *, timeout: float, method: str = "GET", body: str | None = None
+    ) -> dict[str, Any]:
         connection = http.client.HTTPConnection(ports.HOST, self._server().get("port", 0), timeout=timeout)
         try:
-            connection.request("GET", "/_neuron_cdk/status")
-            answer: dict[str, Any] = json.loads(connection.getresponse().read())
-            return answer
+            connection.request(method, f"/_neuron_cdk/{name}", body)
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read())
         except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
             raise LocalError(f"the embedded AWS does not answer: see {self.logs_path}") from error
         finally:
             connection.close()
+        if response.status >= 400:
+            raise LocalError(f"{name}: {answer['message']}")
+        return answer
 
     def _stop(self) -> None:
         """End what runs, if anything does, and remove everything temporary."""

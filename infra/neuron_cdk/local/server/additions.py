@@ -32,8 +32,11 @@ def _install() -> None:
         functions,
         operations,
         parameters,
+        schedules,
         service_quotas,
     )
+    from .autoscaling import ec2_operations
+    from .autoscaling import service as autoscaling
     from .sagemaker import runtime, service
 
     added = {
@@ -46,6 +49,7 @@ def _install() -> None:
     for name, (handle_request, prefix) in added.items():
         handlers[name] = handle_request
         patterns[name] = {"target_prefixes": [prefix]}
+    handlers["autoscaling"] = autoscaling.handle_request
     handlers[runtime.NAME] = runtime.handle_request
     detect = patching.original(app, "detect_service")
 
@@ -53,5 +57,14 @@ def _install() -> None:
         return runtime.NAME if runtime.is_mine(path, headers) else str(detect(method, path, headers, query))
 
     patching.replace(app, "detect_service", detect_runtime)
-    for addition in (cloudformation, ec2_zones, executions, functions, operations, parameters):
+    for addition in (
+        cloudformation,
+        ec2_zones,
+        ec2_operations,
+        executions,
+        functions,
+        operations,
+        parameters,
+        schedules,
+    ):
         addition.install()

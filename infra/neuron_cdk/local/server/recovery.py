@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from . import executions, operations
+from .autoscaling import engine
 from .sagemaker import endpoints, jobs
 
 logger = logging.getLogger("neuron_cdk.local")
@@ -19,9 +20,10 @@ def settle() -> None:
 
 
 async def recover() -> None:
-    """Once requests are answered: bring the endpoints back, settle the executions and stacks that were interrupted."""
+    """Once requests are answered: bring back the endpoints, let fleets go on, settle what was interrupted."""
     global ready
     try:
+        engine.soon()
         executions.tell_of_interrupted()
         await asyncio.to_thread(endpoints.restart)
         await operations.recover()

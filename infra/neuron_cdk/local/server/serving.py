@@ -31,10 +31,12 @@ def serve(folder: Path, listen: int, port: int) -> None:
     additions.install()
 
     from . import functions, processes, recovery, state
+    from .autoscaling import keeping
     from .sagemaker import service
 
     state.configure(folder / "saved")
     service.configure(folder, lambda_root(), state.save)
+    keeping.configure(state.save)
     state.restore()
     recovery.settle()
     try:

@@ -22,7 +22,8 @@ from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 from ministack.services import lambda_svc, s3
 
-from . import application_autoscaling, patching
+from . import application_autoscaling, clock, patching
+from .autoscaling import saved as autoscaling
 from .sagemaker import store
 
 logger = logging.getLogger("neuron_cdk.local")
@@ -36,7 +37,12 @@ _module = patching.original(app, "_get_module")
 _FORMAT = 1
 _INLINE = 1024
 _ATTEMPTS = 50
-_OURS = {"sagemaker": store, "application-autoscaling": application_autoscaling}
+_OURS: dict[str, Any] = {
+    "sagemaker": store,
+    "application-autoscaling": application_autoscaling,
+    "autoscaling": autoscaling,
+    "clock": clock,
+}
 
 _folder: Path
 _lock = threading.Lock()
@@ -116,7 +122,7 @@ def restore() -> None:
     for name, stored in services.pop("s3").items():
         patching.original(s3, name)._data.update(stored._data)
     for name, module in _OURS.items():
-        module.load_persisted_state(services.pop(name))
+        module.load_persisted_state(services.pop(name, {}))
     for name, saved in services.items():
         if saved:
             _module(_modules[name]).load_persisted_state(saved)

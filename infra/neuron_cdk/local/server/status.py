@@ -1,17 +1,30 @@
 """The server's own paths.
 
 ``GET /_neuron_cdk/status`` says what runs; ``PUT /_neuron_cdk/limits`` limits capacity; ``PUT /_neuron_cdk/quotas``
-with ``{"L-2C3B7624": 256}`` says what Service Quotas grants.
+with ``{"L-2C3B7624": 256}`` says what Service Quotas grants. For fleets, each answering how it stands then:
+
+- ``PUT /_neuron_cdk/clock`` with ``{"speed": 120}`` or ``{"advance_s": 3600}``; ``GET`` shows it;
+- ``PUT /_neuron_cdk/capacity`` says how many instances there can be: ``autoscaling.capacity``;
+- ``PUT /_neuron_cdk/reservations`` makes reservations and capacity blocks: ``autoscaling.reservations``;
+- ``PUT /_neuron_cdk/instances`` says how instances boot and answer hooks: ``autoscaling.settings``;
+- ``POST /_neuron_cdk/interrupt`` with ``{"instance": "i-…"}`` takes a spot instance, ``POST /_neuron_cdk/rebalance``
+  says that it is at risk.
+
+What is wrong with a request is said with status 400.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ministack.services import cloudformation
 
-from . import recovery, service_quotas
+from . import clock, recovery, service_quotas
+from .api import ServiceError
+from .autoscaling import controls
 from .sagemaker import capacity, endpoints, store
 
 
@@ -23,7 +36,11 @@ async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    status, content = _route(scope["method"], scope["path"], body)
+    if (scope["method"], scope["path"]) in _CONTROLS:
+        # In a thread: a jump of the clock takes its time, and what happens on the way may need the event loop.
+        status, content = await asyncio.to_thread(_control, _CONTROLS[scope["method"], scope["path"]], body)
+    else:
+        status, content = _route(scope["method"], scope["path"], body)
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(content).encode()})
 
@@ -38,6 +55,27 @@ def _route(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         service_quotas.grant(json.loads(body))
         return 200, {}
     return 404, {"message": f"{method} {path} is not known here"}
+
+
+_CONTROLS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
+    ("GET", "/_neuron_cdk/clock"): lambda _: clock.described(),
+    ("PUT", "/_neuron_cdk/clock"): clock.change,
+    ("PUT", "/_neuron_cdk/capacity"): controls.capacity,
+    ("PUT", "/_neuron_cdk/reservations"): controls.reservations,
+    ("PUT", "/_neuron_cdk/instances"): controls.instances,
+    ("POST", "/_neuron_cdk/interrupt"): controls.interrupt,
+    ("POST", "/_neuron_cdk/rebalance"): controls.rebalance,
+}
+
+
+def _control(change: Callable[[dict[str, Any]], Any], body: bytes) -> tuple[int, dict[str, Any]]:
+    try:
+        wanted = json.loads(body or b"{}")
+        if not isinstance(wanted, dict):
+            raise ValueError("give a JSON object")
+        return 200, change(wanted)
+    except (ValueError, ServiceError) as error:
+        return 400, {"message": str(error)}
 
 
 def _status() -> dict[str, Any]:

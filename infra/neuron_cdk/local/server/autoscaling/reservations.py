@@ -1,0 +1,133 @@
+"""Capacity reservations and capacity blocks: how much is reserved, until when, and what is left of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
+from ministack.services import resource_groups
+
+from .. import patching
+from ..clock import clock
+from . import instances
+from .store import Record
+
+_members = patching.original(resource_groups, "_group_members")
+
+_reservations = AccountRegionScopedDict()
+
+CLOSES_BEFORE = 30 * 60
+"""Seconds before a capacity block's end at which EC2 begins to terminate its instances, and takes no more."""
+_TYPES = ("default", "capacity-block")
+_FIELDS = ("instance_type", "count", "zone", "start", "end", "type", "state")
+
+
+def change(wanted: dict[str, Any]) -> list[Record]:
+    """``PUT /_neuron_cdk/reservations``: by id, what is reserved, or null to forget it. Raises ``ValueError``.
+
+    ``{"cr-…": {"instance_type": "trn1.32xlarge", "count": 16, "zone": "use2-az1", "start": epoch, "end": epoch or null,
+    "type": "capacity-block" or "default", "state": "active"}}``. ``start`` is now and ``state`` active when left out.
+    """
+    for identifier, given in wanted.items():
+        if not identifier.startswith("cr-"):
+            raise ValueError(f"{identifier} is no reservation's id: give cr-…")
+        if given is None:
+            _reservations.pop(identifier, None)
+            continue
+        unknown = sorted(given.keys() - set(_FIELDS))
+        missing = [name for name in ("instance_type", "count", "zone") if name not in given]
+        if unknown or missing:
+            raise ValueError(f"{identifier}: give {', '.join(_FIELDS)}; unknown {unknown}, missing {missing}")
+        kind = given.get("type", "default")
+        if kind not in _TYPES:
+            raise ValueError(f"{identifier}: type is {kind!r}: give {' or '.join(_TYPES)}")
+        if kind == "capacity-block" and given.get("end") is None:
+            raise ValueError(f"{identifier}: a capacity block has an end")
+        _reservations[identifier] = {
+            "CapacityReservationId": identifier,
+            "OwnerId": get_account_id(),
+            "CapacityReservationArn": arn(identifier),
+            "InstanceType": given["instance_type"],
+            "InstancePlatform": "Linux/UNIX",
+            "AvailabilityZone": _zone(given["zone"]),
+            "AvailabilityZoneId": given["zone"],
+            "Tenancy": "default",
+            "TotalInstanceCount": given["count"],
+            "EbsOptimized": True,
+            "EphemeralStorage": False,
+            "StartDate": given.get("start", clock.now()),
+            "CreateDate": clock.now(),
+            "InstanceMatchCriteria": "targeted",
+            "EndDateType": "unlimited" if given.get("end") is None else "limited",
+            **({} if given.get("end") is None else {"EndDate": given["end"]}),
+            "ReservationType": kind,
+            "_state": given.get("state", "active"),
+        }
+    return described()
+
+
+def _zone(zone_id: str) -> str:
+    """The zone's name: az1 is the one with letter a, as for subnets."""
+    number = zone_id.rpartition("az")[2]
+    if not number.isdigit():
+        raise ValueError(f"zone is {zone_id!r}: give a zone id such as use1-az1")
+    return f"{get_region()}{chr(ord('a') + int(number) - 1)}"
+
+
+def described() -> list[Record]:
+    """Every reservation as DescribeCapacityReservations shows it."""
+    return [
+        record | {"State": state(record), "AvailableInstanceCount": left(record)} for record in _reservations.values()
+    ]
+
+
+def find(identifier: str) -> Record | None:
+    found: Record | None = _reservations.get(identifier)
+    return found
+
+
+def everywhere() -> list[tuple[tuple[str, str, str], Record]]:
+    return list(_reservations.all_items())
+
+
+def members(group_arn: str) -> list[str]:
+    """The ids of the reservations in a resource group."""
+    return [each.rpartition("/")[2] for each in _members.get(group_arn.rpartition("/")[2], [])]
+
+
+def state(record: Record) -> str:
+    """Of a reservation that would be active: scheduled before its start, expired after its end."""
+    if record["_state"] == "active":
+        if clock.now() < record["StartDate"]:
+            return "scheduled"
+        if "EndDate" in record and clock.now() >= record["EndDate"]:
+            return "expired"
+    return str(record["_state"])
+
+
+def left(record: Record) -> int:
+    """How many more instances it holds."""
+    if state(record) != "active":
+        return 0
+    identifier = record["CapacityReservationId"]
+    used = sum(each.get("CapacityReservationId") == identifier for each in instances.running())
+    return int(max(record["TotalInstanceCount"] - used, 0))
+
+
+def takes(record: Record) -> bool:
+    """Whether it takes new instances: a capacity block does not any more in its last half hour."""
+    closing = record["ReservationType"] == "capacity-block" and clock.now() >= record["EndDate"] - CLOSES_BEFORE
+    return not closing and left(record) > 0
+
+
+def arn(identifier: str) -> str:
+    return f"arn:aws:ec2:{get_region()}:{get_account_id()}:capacity-reservation/{identifier}"
+
+
+def get_state() -> dict[str, Any]:
+    return {"reservations": copy.deepcopy(_reservations)}
+
+
+def load_persisted_state(saved: dict[str, Any]) -> None:
+    _reservations.update(saved.get("reservations", {}))
