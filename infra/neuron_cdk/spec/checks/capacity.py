@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from ..deployment import CapacityBlock, Deployment, Fleet, OnDemand, ReservedCapacity
@@ -73,7 +72,7 @@ def base_is_possible(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
             yield Problem(
                 "NCDK-CAPACITY-007",
                 at,
-                "base changes nothing: on-demand is what the fleet turns to first anyway",
+                "base changes nothing: this is what the fleet turns to first anyway",
                 fix="remove base, or list what you would rather have before on-demand",
             )
 
@@ -146,20 +145,13 @@ def full_fleets_cannot_move_back(fleet: Fleet, _: Surroundings) -> Iterator[Prob
 
 
 def reservations_have_one_fleet(deployment: Deployment) -> Iterator[Problem]:
-    entries = [
-        (("fleets", name, "capacity", index, "reservation"), entry.reservation)
-        for name, fleet in deployment.fleets.items()
-        for index, entry in enumerate(fleet.capacity)
-        if isinstance(entry, _RESERVED)
-    ]
-    fleets = Counter(reservation for _, reservation in {(pointer[1], reservation) for pointer, reservation in entries})
     owner: dict[str, str] = {}
-    for pointer, reservation in entries:
-        first = owner.setdefault(reservation, str(pointer[1]))
-        if fleets[reservation] > 1 and first != pointer[1]:
-            yield Problem(
-                "NCDK-CAPACITY-012",
-                pointer,
-                f"fleet {first} draws on this reservation too: whichever asks first gets the instances",
-                fix="split the reservation, or let one fleet have it",
-            )
+    for name, fleet in deployment.fleets.items():
+        for index, entry in enumerate(fleet.capacity):
+            if isinstance(entry, _RESERVED) and owner.setdefault(entry.reservation, name) != name:
+                yield Problem(
+                    "NCDK-CAPACITY-012",
+                    ("fleets", name, "capacity", index, "reservation"),
+                    f"fleet {owner[entry.reservation]} draws on this reservation too: whichever asks first has it",
+                    fix="split the reservation, or let one fleet have it",
+                )

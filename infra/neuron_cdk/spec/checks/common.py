@@ -35,6 +35,9 @@ class Surroundings:
         return ", ".join(filter(None, [self.account and f"account {self.account}", self.region]))
 
 
+NOTHING_KNOWN = Surroundings()
+
+
 def other_place(arn: str, around: Surroundings) -> str | None:
     """The account and region of an ARN when they are not those of the surroundings."""
     region, account = arn.split(":")[3:5]

@@ -17,7 +17,7 @@ from .capacity import (
     paid_capacity_comes_first,
     reserved_zone_is_known,
 )
-from .common import Surroundings, network_zones
+from .common import NOTHING_KNOWN, Surroundings, network_zones
 from .efa import efa_fits_types, efa_is_used
 from .instance_types import fleet_types_are_alike, fleet_types_exist
 from .lifecycle import (
@@ -69,7 +69,7 @@ def fleets_are_possible(deployment: Deployment) -> Iterator[Problem]:
             yield problem._replace(pointer=("fleets", name, *problem.pointer))
 
 
-def fleet_problems(fleet: Fleet, around: Surroundings = Surroundings()) -> Iterator[Problem]:  # noqa: B008  (frozen)
+def fleet_problems(fleet: Fleet, around: Surroundings = NOTHING_KNOWN) -> Iterator[Problem]:
     """What is wrong with a fleet, or worth knowing about it, as far as its surroundings tell.
 
     Pointers start at the fleet: ``("capacity", 0)``.
@@ -78,7 +78,7 @@ def fleet_problems(fleet: Fleet, around: Surroundings = Surroundings()) -> Itera
         yield from rule(fleet, around)
 
 
-def require_possible(fleet: Fleet, around: Surroundings = Surroundings()) -> None:  # noqa: B008  (frozen)
+def require_possible(fleet: Fleet, around: Surroundings = NOTHING_KNOWN) -> None:
     """Refuse a fleet that cannot work.
 
     :raises ValueError: with every error that ``neuron-cdk validate`` reports for such a fleet: code, field, what is
