@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from .doctor import doctor
 from .schema import schema
 from .validate import validate
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(validate)
 app.command()(schema)
+app.command()(doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from neuron_cdk.spec import Finding
-
-_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+from .findings import show, show_json
 
 
 def validate(
@@ -34,31 +28,7 @@ def validate(
             findings, right = error.findings, False
         valid = valid and right
         if as_json:
-            found = [finding.to_json() for finding in findings]
-            typer.echo(json.dumps({"file": str(path), "valid": right, "findings": found}))
+            show_json(path, findings, valid=right)
         else:
-            _show(path, findings, right)
+            show(path, findings, "valid" if right else "not valid")
     raise typer.Exit(0 if valid else 2)
-
-
-def _show(path: Path, findings: tuple[Finding, ...], valid: bool) -> None:
-    for finding in findings:
-        _print(str(finding), style=_STYLES[finding.severity])
-    if not valid and findings[0].code == "NCDK-FILE-001":
-        return  # no file, nothing to sum up
-    counts = Counter(finding.severity for finding in findings)
-    parts = [f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items()]
-    typer.echo(f"{path}: {'valid' if valid else 'not valid'}{', ' if parts else ''}{', '.join(parts)}")
-
-
-def _print(text: str, *, style: str) -> None:
-    """Colour the severity on a terminal; plain text, free of escapes, for everything else."""
-    if not sys.stdout.isatty():
-        typer.echo(text)
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    shown = Text(text)
-    shown.highlight_words([f" {severity} " for severity in _STYLES], style=style)
-    Console().print(shown, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The checks: each takes a deployment and ``Aws``, yields problems, and may raise ``AskError``."""
