@@ -268,6 +268,13 @@ CASES = {
         "fleets.train.ami",
         "the AMI is for arm64, and trn1.32xlarge is x86_64",
     ),
+    "a pinned AMI of Windows": Case(
+        fleet(ami=AMI),
+        {"images": {AMI: Image("available", "x86_64", windows=True)}},
+        "016",
+        "fleets.train.ami",
+        "the AMI is of Windows",
+    ),
     "no reservation": Case(
         RESERVING, {}, "017", "fleets.train.capacity[0].reservation", "no such capacity reservation"
     ),

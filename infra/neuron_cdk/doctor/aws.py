@@ -60,6 +60,7 @@ class Image:
 
     state: str
     architecture: str
+    windows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class BotoAws:
             "InvalidAMIID",
         )
         for each in found["Images"] if found else ():
-            return Image(each["State"], each["Architecture"])
+            return Image(each["State"], each["Architecture"], windows=each.get("Platform") == "windows")
         return None
 
     def reservation(self, reservation_id: str) -> Reservation | None:
@@ -229,7 +229,9 @@ def answered(action: str) -> Iterator[None]:
         raise _told(action, error) from error
     except exceptions.NoCredentialsError as error:
         raise CannotAskError("there are no credentials", "log in, or set AWS_PROFILE") from error
-    except (exceptions.HTTPClientError, exceptions.EndpointConnectionError) as error:
+    except exceptions.ParamValidationError as error:  # what the file has, AWS would not even look at
+        raise FailedError("ParamValidationError", " ".join(str(error).split())) from error
+    except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
         raise CannotAskError(f"no way to AWS: {error}", "check the network, proxies and AWS_ENDPOINT_URL") from error
     except exceptions.BotoCoreError as error:  # a profile that is not there, a login that ended, half a key
         raise CannotAskError(str(error), _LOG_IN) from error

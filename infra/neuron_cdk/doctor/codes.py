@@ -16,7 +16,7 @@ _ERRORS = {
     "NCDK-DOCTOR-012": "The instance type is offered in none of the zones it would be started in.",
     "NCDK-DOCTOR-014": "The parameter that names the Neuron AMI is not there.",
     "NCDK-DOCTOR-015": "The AMI is not there, or not shared with the account.",
-    "NCDK-DOCTOR-016": "The AMI cannot be started: its state, or another architecture than the instance type's.",
+    "NCDK-DOCTOR-016": "The AMI cannot be started: its state, its system or its architecture.",
     "NCDK-DOCTOR-017": "There is no such capacity reservation.",
     "NCDK-DOCTOR-018": "The capacity reservation is over, failed, or of the other kind.",
     "NCDK-DOCTOR-019": "The capacity reservation is for another instance type or platform.",

@@ -62,6 +62,8 @@ def _pinned(image_id: str, at: Pointer, instance_type: str, aws: Aws) -> Iterato
         return
     if image.state != "available":
         yield Problem("NCDK-DOCTOR-016", at, f"the AMI is {image.state}", "an AMI that is available")
+    if image.windows:
+        yield Problem("NCDK-DOCTOR-016", at, "the AMI is of Windows", "an AMI of Linux")
     host = instance(instance_type)
     if host and image.architecture != host.architecture:
         yield Problem(
