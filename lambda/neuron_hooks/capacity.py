@@ -52,21 +52,26 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What each pool is asked for, how many found no place, whether a return is under way, and the move that starts."""
+    """What each pool is asked for, and how many found no place.
+
+    :param returning: a return to better pools is under way; ``starts_return``: it starts with this placement.
+    :param departure: instances leave pools that cannot hold them any more.
+    """
 
     desired: Mapping[str, int]
     unplaced: int = 0
     returning: bool = False
-    move: Move | None = None
+    starts_return: bool = False
+    departure: Move | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The state to write, the groups to set (by pool), and the move that starts, if one does."""
+    """The state to write, the groups to set (by pool), and the moves: departures that start, returns that are done."""
 
     state: State
     orders: Mapping[str, int]
-    move: Move | None = None
+    moves: tuple[Move, ...] = ()
 
 
 def decide(fleet: Fleet, state: State, seen: Seen) -> Decision:
@@ -84,14 +89,43 @@ def decide(fleet: Fleet, state: State, seen: Seen) -> Decision:
         placed = _gang(pools, state.target, fleet.max, may_return)
     else:
         placed = _spread(pools, state, fleet.max, may_return)
+    returned = _returned(pools, state, placed)
     after = replace(
         state,
         desired=dict(placed.desired),
         unplaced=placed.unplaced,
         returning=placed.returning,
-        moved_at=state.now if placed.move else state.moved_at,
+        moved_at=state.now if placed.starts_return or placed.departure else state.moved_at,
+        before_return=_before_return(state, placed),
     )
-    return Decision(after, after.desired, placed.move)
+    return Decision(after, after.desired, tuple(move for move in (placed.departure, returned) if move))
+
+
+def _before_return(state: State, placed: Placement) -> Mapping[str, int]:
+    """What the pools were asked for when the return started that is not over yet."""
+    if placed.starts_return and not state.before_return:
+        return state.desired
+    return {} if _is_over(state, placed) else state.before_return
+
+
+def _is_over(state: State, placed: Placement) -> bool:
+    """Whether nothing is held twice any more."""
+    return not placed.returning and sum(placed.desired.values()) <= state.target
+
+
+def _returned(pools: Sequence[PoolView], state: State, placed: Placement) -> Move | None:
+    """The return that is over, if it brought instances to better pools: one that found none there is no move."""
+    if not state.before_return or not _is_over(state, placed):
+        return None
+    before = {pool.name: state.before_return.get(pool.name, 0) for pool in pools}
+    move = _difference(pools, before, placed.desired)
+    return move if move.origins and move.destinations else None
+
+
+def _difference(pools: Sequence[PoolView], before: Mapping[str, int], after: Mapping[str, int]) -> Move:
+    origins = tuple(pool.name for pool in pools if after[pool.name] < before[pool.name])
+    destinations = tuple(pool.name for pool in pools if after[pool.name] > before[pool.name])
+    return Move(origins, destinations, sum(max(0, after[name] - before[name]) for name in after), "return")
 
 
 # -- Instances that stand alone --------------------------------------------------------------------------------------
@@ -106,9 +140,8 @@ def _spread(pools: Sequence[PoolView], state: State, most: int, may_return: bool
         go = _swap(pools, _step(pools, best, target, most), best, target, most)
         starts = any(go[pool.name] > stay[pool.name] for pool in pools)
         if starts or (state.returning and _overlaps(pools, go, target)):
-            move = _difference(pools, kept, best, "return") if starts and not state.returning else None
-            return Placement(go, unplaced, returning=True, move=move)
-    return Placement(stay, unplaced, move=_departure(pools, stay))
+            return Placement(go, unplaced, returning=True, starts_return=starts and not state.returning)
+    return Placement(stay, unplaced, departure=_departure(pools, stay))
 
 
 def _kept(pools: Sequence[PoolView], target: int) -> Counts:
@@ -211,12 +244,6 @@ def _overlaps(pools: Sequence[PoolView], asked: Counts, target: int) -> bool:
     return sum(asked.values()) > target or sum(pool.sure for pool in pools) < target
 
 
-def _difference(pools: Sequence[PoolView], before: Counts, after: Counts, reason: str) -> Move:
-    origins = tuple(pool.name for pool in pools if after[pool.name] < before[pool.name])
-    destinations = tuple(pool.name for pool in pools if after[pool.name] > before[pool.name])
-    return Move(origins, destinations, sum(max(0, after[name] - before[name]) for name in after), reason)
-
-
 def _departure(pools: Sequence[PoolView], asked: Counts) -> Move | None:
     """The move that starts when others take over what pools cannot hold any more."""
     lost = {pool.name: pool.desired - min(pool.desired, pool.wary_cap) for pool in pools}
@@ -264,10 +291,10 @@ def _gang_leaves(pools: Sequence[PoolView], holders: Sequence[PoolView], target:
         return _only(pools, origin, target) if origin and _may_stay(origin, target) else _nowhere(pools, target)
     if origin is None:
         return _only(pools, coming, target)
+    is_whole = origin.sure >= target
+    placed = _gang_arrives(pools, origin, coming, target, most) if is_whole else _only(pools, coming, target)
     move = Move((origin.name,), (coming.name,), target, _reason(origin))
-    if origin.sure >= target:
-        return replace(_gang_arrives(pools, origin, coming, target, most), move=move)
-    return replace(_only(pools, coming, target), move=move)
+    return replace(placed, departure=move if placed.desired[coming.name] else None)
 
 
 def _may_stay(pool: PoolView, target: int) -> bool:
@@ -287,22 +314,19 @@ def _gang_returns(pools: Sequence[PoolView], home: PoolView, target: int, most: 
     """A serving gang to a better pool: beside itself when there is room for two, else on a reservation's evidence."""
     better = pools[: pools.index(home)]
     for pool in _candidates(better, (), target):
-        move = Move((home.name,), (pool.name,), target, "return")
         if 2 * target <= most and not pool.interrupted:
-            return replace(_gang_arrives(pools, home, pool, target, most), move=move)
+            return replace(_gang_arrives(pools, home, pool, target, most), starts_return=True)
         if pool.available >= target:
-            return replace(_only(pools, pool, target), move=move)
+            return replace(_only(pools, pool, target), starts_return=True)
     return _only(pools, home, target)
 
 
 def _gang_arrives(pools: Sequence[PoolView], whole: PoolView, coming: PoolView, target: int, most: int) -> Placement:
-    """A whole gang stays until the other is whole. Without room for two, one goes: a closed block, else the other."""
+    """A whole gang stays until the other is whole, or until it must go; without room for two the other waits."""
     if whole.drained:
         return _only(pools, coming, target)
-    if coming.failing and not whole.closed:
+    if coming.failing or 2 * target > most:
         return _only(pools, whole, target)
-    if 2 * target > most:
-        return _only(pools, coming if whole.closed else whole, target)
     return Placement({**_zeros(pools), whole.name: target, coming.name: target})
 
 

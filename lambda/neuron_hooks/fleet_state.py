@@ -54,6 +54,7 @@ class State:
     :param failing: pools whose launches fail for another reason than capacity, and when one did last.
     :param block_ends: when a reservation ends, from EC2's warning.
     :param moved_at: when instances last moved from pool to pool; ``returning``: a move to better pools is under way.
+    :param before_return: what the pools were asked for before a return that is not over; empty when there is none.
     :param unplaced: how many of the target no pool could take.
     :param reported: when a failing pool was last told of.
     :param outbox: events that are decided and perhaps not sent.
@@ -73,6 +74,7 @@ class State:
     block_ends: Mapping[str, int] = field(default_factory=dict)
     moved_at: int = 0
     returning: bool = False
+    before_return: Mapping[str, int] = field(default_factory=dict)
     unplaced: int = 0
     reported: Mapping[str, int] = field(default_factory=dict)
     cooldown: Cooldown = field(default_factory=Cooldown)
