@@ -324,3 +324,71 @@ def described(client: Clients) -> Callable[[str], dict[str, Any]]:
         return dict(one)
 
     return describe
+
+
+@pytest.fixture(scope="session")
+def later(embedded_aws: EmbeddedAws) -> Callable[[float], float]:
+    """Let so many seconds pass at once; the time then."""
+
+    def pass_by(seconds: float) -> float:
+        return embedded_aws.set_clock(advance_s=seconds)
+
+    return pass_by
+
+
+@pytest.fixture
+def told(client: Clients) -> Iterator[Callable[[dict[str, Any]], Callable[[], list[dict[str, Any]]]]]:
+    """What EventBridge delivers from now on of the events that match a pattern; each call gives the new ones."""
+    made: list[str] = []
+
+    def listen(pattern: dict[str, Any]) -> Callable[[], list[dict[str, Any]]]:
+        name = f"told-{uuid.uuid4().hex[:8]}"
+        queue = client("sqs").create_queue(QueueName=name)["QueueUrl"]
+        arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        client("events").put_rule(Name=name, EventPattern=json.dumps(pattern))
+        client("events").put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+        made.append(name)
+
+        def received() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = []
+            while True:
+                batch = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+                for message in batch:
+                    found.append(json.loads(message["Body"]))
+                    client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                if not batch:
+                    return found
+
+        return received
+
+    yield listen
+    for name in made:
+        client("events").remove_targets(Rule=name, Ids=["queue"])
+        client("events").delete_rule(Name=name)
+
+
+@pytest.fixture
+def of_group(told: Any) -> Callable[[str], Callable[[], list[dict[str, Any]]]]:
+    """The events of a group, as ``told`` gives them."""
+
+    def listen(name: str) -> Callable[[], list[dict[str, Any]]]:
+        pattern = {"source": ["aws.autoscaling"], "detail": {"AutoScalingGroupName": [name]}}
+        received: Callable[[], list[dict[str, Any]]] = told(pattern)
+        return received
+
+    return listen
+
+
+@pytest.fixture
+def controlled(embedded_aws: EmbeddedAws) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Set capacity or the instances' behaviour; as before after the test."""
+    limited: set[str] = set()
+
+    def control(name: str, **wanted: Any) -> dict[str, Any]:
+        limited.update(wanted.get("pools", {}))
+        return embedded_aws.control(name, wanted)
+
+    yield control
+    embedded_aws.control("capacity", {"pools": dict.fromkeys(limited)})
+    normal = {"boot_s": 30, "warm_boot_s": 10, "drain_s": 5, "launch": "continue", "terminate": "continue"}
+    embedded_aws.control("instances", normal)

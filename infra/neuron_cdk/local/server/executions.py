@@ -4,6 +4,8 @@
 description as the cause, and stops the job when the execution is stopped. Errors of the call itself are named after
 the SDK's classes: ``SageMaker.ResourceLimitExceededException``, or ``SageMaker.AmazonSageMakerException`` for those
 without one.
+
+Wait states wait by the server's clock.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import threading
 import time
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 from ministack.core.responses import json_response, now_iso
@@ -19,6 +22,7 @@ from ministack.services import stepfunctions
 
 from . import patching
 from .api import ServiceError
+from .clock import clock
 from .sagemaker import service, store
 
 _Failed = patching.original(stepfunctions, "_ExecutionError")
@@ -44,6 +48,8 @@ def install() -> None:
     patching.replace(stepfunctions, "_invoke_nested_start_execution", _start_nested_by_its_names)
     patching.replace(stepfunctions, "_run_execution", _run_within_its_time)
     patching.replace(stepfunctions, "_fail_execution", _fail_once)
+    patching.replace(stepfunctions, "_scaled_sleep", clock.sleep)
+    patching.replace(stepfunctions, "_sleep_until", _sleep_until)
 
 
 def tell_of_interrupted() -> None:
@@ -130,6 +136,10 @@ def _time_out(execution: dict[str, Any]) -> None:
         execution.update(status="TIMED_OUT", stopDate=now_iso(), error="States.Timeout")
         _add_event(execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {"error": "States.Timeout"}})
         _tell(execution)
+
+
+def _sleep_until(moment: str) -> None:
+    clock.sleep(datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() - clock.now())
 
 
 def _fail_once(execution: dict[str, Any], error: str, cause: str) -> None:

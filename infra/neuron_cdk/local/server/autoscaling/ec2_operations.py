@@ -17,6 +17,8 @@ _answer = patching.original(ec2, "_xml")
 _error = patching.original(ec2, "_error")
 _list = patching.original(ec2, "_parse_member_list")
 _filters = patching.original(ec2, "_parse_filters")
+_field = patching.original(ec2, "_p")
+_template_data = patching.original(ec2, "_parse_lt_data")
 
 _FILTERS = {
     "instance-type": "InstanceType",
@@ -32,6 +34,7 @@ _FILTERS = {
 
 def install() -> None:
     instances.install()
+    patching.replace(ec2, "_parse_lt_data", _template_data_with_market)
     _actions["DescribeCapacityReservations"] = _describe_reservations
     for name in ("TerminateInstances", "StopInstances"):
         _actions[name] = _noticed(_actions[name])
@@ -46,6 +49,13 @@ def _noticed(action: Any) -> Any:
         return answer
 
     return run
+
+
+def _template_data_with_market(parameters: dict[str, Any]) -> Record:
+    """A launch template's data with the market, which ministack drops when it comes by the API."""
+    data: Record = _template_data(parameters)
+    market = _field(parameters, "LaunchTemplateData.InstanceMarketOptions.MarketType")
+    return data | ({"InstanceMarketOptions": {"MarketType": market}} if market else {})
 
 
 def _describe_reservations(parameters: dict[str, Any]) -> Any:

@@ -13,14 +13,16 @@ from collections.abc import Callable
 
 from ..clock import Timer, clock
 from ..sagemaker.store import speak_for
-from . import interruptions, keeping, lifecycle, schedule, size, store
+from . import interruptions, keeping, lifecycle, refresh, schedule, size, store, warm_pool
 from .store import Record
 from .turn import Turn
 
 _STEPS: tuple[Callable[[Record, Turn], None], ...] = (
     schedule.step,
     lifecycle.step,
+    refresh.step,
     size.step,
+    warm_pool.step,
 )
 _MOST_TURNS = 1000
 

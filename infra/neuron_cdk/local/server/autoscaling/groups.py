@@ -103,7 +103,7 @@ def update(request: dict[str, Any]) -> dict[str, Any]:
 def delete(request: dict[str, Any]) -> dict[str, Any]:
     name = request["AutoScalingGroupName"]
     group = store.group(name)
-    if group["_instances"] and not request.get("ForceDelete"):
+    if (group["_instances"] or "WarmPoolConfiguration" in group) and not request.get("ForceDelete"):
         raise ServiceError(
             "ResourceInUse",
             "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still "
@@ -129,7 +129,7 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
 
 def shown(group: Record, *, with_instances: bool = True) -> Record:
     """The group as DescribeAutoScalingGroups has it."""
-    inside = [each for each in group["_instances"].values() if not each["LifecycleState"].startswith("Warmed:")]
+    inside = [each for each in group["_instances"].values() if not each["_in_pool"]]
     warmed = len(group["_instances"]) - len(inside)
     return (
         group
@@ -278,29 +278,13 @@ def _kept(request: dict[str, Any]) -> dict[str, Any]:
             raise ServiceError("ValidationError", f"The embedded AWS launches from launch templates, not from {source}")
     kept = {name: value for name, value in request.items() if name not in _APART and value is not None}
     if "LaunchTemplate" in kept:
-        kept["LaunchTemplate"] = _whole(kept["LaunchTemplate"])
+        kept |= launching.whole({"LaunchTemplate": kept["LaunchTemplate"]})
     if "MixedInstancesPolicy" in kept:
-        policy = kept["MixedInstancesPolicy"]
-        template = policy.get("LaunchTemplate") or {}
-        if not template.get("LaunchTemplateSpecification"):
-            raise ServiceError(
-                "ValidationError", "Valid requests must contain either launchTemplateId or LaunchTemplateName"
-            )
-        whole = _whole(template["LaunchTemplateSpecification"])
-        kept["MixedInstancesPolicy"] = policy | {"LaunchTemplate": template | {"LaunchTemplateSpecification": whole}}
+        kept |= launching.whole({"MixedInstancesPolicy": kept["MixedInstancesPolicy"]})
     zones = [instances.zone_of(each) for each in kept.get("VPCZoneIdentifier", "").split(",") if each]
     if zones:
         kept["AvailabilityZones"] = sorted(set(zones))
     return kept
-
-
-def _whole(wanted: Record) -> Record:
-    if not ("LaunchTemplateId" in wanted or "LaunchTemplateName" in wanted):
-        raise ServiceError(
-            "ValidationError", "Valid requests must contain either launchTemplateId or LaunchTemplateName"
-        )
-    version = launching.template(wanted)
-    return launching.named(version) | {"Version": wanted.get("Version", "$Default")}
 
 
 def _check(group: Record) -> None:

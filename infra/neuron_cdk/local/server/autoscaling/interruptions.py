@@ -15,7 +15,8 @@ from .store import Record
 from .turn import Turn
 
 _NOTICE_SECONDS = 120
-_BLOCK_WARNING = 40 * 60
+_BLOCK_WARNING_SECONDS = 40 * 60
+_BLOCK_WARNING = "Capacity Block Expiration Warning"  # once "Capacity Block Reservation Expiration Warning"
 
 _pending = AccountRegionScopedDict()
 """Instance to the moment at which EC2 takes it."""
@@ -58,20 +59,16 @@ def step(turn: Turn) -> None:
 def _end_block(reservation: Record, turn: Turn) -> None:
     """The warning 40 minutes before a block's end; from 30 minutes before on EC2 terminates what runs in it."""
     identifier, end = reservation["CapacityReservationId"], reservation["EndDate"]
-    if _warned.get(identifier) != end and turn.due(end - _BLOCK_WARNING):
+    if _warned.get(identifier) != end and turn.due(end - _BLOCK_WARNING_SECONDS):
         _warned[identifier] = end
         detail = {"capacity-reservation-id": identifier, "end-date": iso(end)}
-        events.send("aws.ec2", BLOCK_WARNING, detail, [reservations.arn(identifier)])
+        events.send("aws.ec2", _BLOCK_WARNING, detail, [reservations.arn(identifier)])
         turn.changed = True
     if turn.due(end - reservations.CLOSES_BEFORE):
         for record in instances.running():
             if record.get("CapacityReservationId") == identifier:
                 instances.terminate(record["InstanceId"])
                 turn.changed = True
-
-
-BLOCK_WARNING = "Capacity Block Reservation Expiration Warning"
-"""The EC2 user guide has called it "Capacity Block Expiration Warning" as well."""
 
 
 def _spot(instance: str) -> None:

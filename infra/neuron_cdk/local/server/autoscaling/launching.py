@@ -10,15 +10,12 @@ from ministack.services import ec2
 
 from .. import patching
 from ..api import ServiceError
-from ..clock import clock
 from . import capacity, instances, reservations
 from .store import Record
 
 _templates = patching.original(ec2, "_launch_templates")
 
 _BLOCK, _RESERVED, _ON_DEMAND = "capacity-block", "on-demand-capacity-reservation", "on-demand"
-
-_FIRST_RETRY, _LAST_RETRY = 30.0, 300.0
 
 
 class ShortError(Exception):
@@ -70,6 +67,26 @@ def template(wanted: Record) -> Record:
     return found
 
 
+def whole(configuration: Record) -> Record:
+    """A configuration whose template has id, name and version, as AWS shows it. Raises ``ValidationError``."""
+    mixed = configuration.get("MixedInstancesPolicy")
+    if mixed is None:
+        return configuration | {"LaunchTemplate": _named_as_asked(configuration["LaunchTemplate"])}
+    part = mixed.get("LaunchTemplate") or {}
+    full = _named_as_asked(part.get("LaunchTemplateSpecification") or {})
+    return configuration | {
+        "MixedInstancesPolicy": mixed | {"LaunchTemplate": part | {"LaunchTemplateSpecification": full}}
+    }
+
+
+def _named_as_asked(wanted: Record) -> Record:
+    if not ("LaunchTemplateId" in wanted or "LaunchTemplateName" in wanted):
+        raise ServiceError(
+            "ValidationError", "Valid requests must contain either launchTemplateId or LaunchTemplateName"
+        )
+    return named(template(wanted)) | {"Version": wanted.get("Version", "$Default")}
+
+
 def named(version: Record) -> Record:
     """A version as a group's instance shows it."""
     return {
@@ -94,18 +111,13 @@ def choose(group: Record, configuration: Record) -> tuple[Way, str, Record]:
     raise short
 
 
-def back_off(group: Record) -> None:
-    """A launch failed: wait before the next, each time longer, as Auto Scaling does (it does not say how long)."""
-    state = group["_launch"]
-    state["retry"] = clock.now() + min(_FIRST_RETRY * 2 ** state["failures"], _LAST_RETRY)
-    state["failures"] += 1
-
-
 def is_spot(group: Record) -> bool:
     """Whether some of a group's instances are spot."""
     mixed = group.get("MixedInstancesPolicy")
     if mixed:
-        return int(_distribution(mixed).get("OnDemandPercentageAboveBaseCapacity", 100)) < 100
+        distribution = _distribution(mixed)
+        above = int(distribution.get("OnDemandPercentageAboveBaseCapacity", 100))
+        return above < 100 and "DistributionSegments" not in distribution
     return _market(template(group["LaunchTemplate"])["LaunchTemplateData"]) == "spot"
 
 

@@ -3,7 +3,8 @@
 An instance's record has the members that DescribeAutoScalingInstances shows, and: ``_market``, ``_reservation``,
 ``_subnet``, ``_launched`` and ``_serving`` (moments), ``_due`` (when its state ends by itself), ``_activity``,
 ``_actions`` (what it waits for at hooks: by hook, token and moments), ``_leave`` (why it has to go, and whether its
-successor comes first), ``_unhealthy`` (why).
+successor comes first), ``_unhealthy`` (why), ``_warm`` (when its warm-up ends), ``_in_pool`` (it is in the warm pool:
+its states begin with ``Warmed:``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ministack.services import alb
 
 from .. import patching
 from ..clock import clock
-from . import activities, events, instances, launching, settings
+from . import activities, events, failures, instances, launching, refreshing, settings
 from .launching import Way
 from .store import Record
 from .turn import Turn
@@ -39,8 +40,8 @@ def counts(instance: Record) -> bool:
     return state == "InService" or state.startswith("Pending")
 
 
-def launch(group: Record, way: Way, subnet: str, version: Record, cause: str) -> Record:
-    """A new instance of the group; its record."""
+def launch(group: Record, way: Way, subnet: str, version: Record, cause: str, *, into_pool: bool = False) -> Record:
+    """A new instance of the group, or of its warm pool; its record."""
     data = version["LaunchTemplateData"]
     named = launching.named(version)
     identifier = instances.launch(
@@ -72,11 +73,29 @@ def launch(group: Record, way: Way, subnet: str, version: Record, cause: str) ->
         "_launched": clock.now(),
         "_activity": activity["ActivityId"],
         "_due": clock.now() + settings.boot_seconds(),
+        "_in_pool": into_pool,
     }
     group["_instances"][identifier] = instance
-    if _wait(group, instance, LAUNCHING):
+    _enter(instance, "Pending")
+    if _wait(group, instance, LAUNCHING, ends=("EC2", "WarmPool" if into_pool else "AutoScalingGroup")):
         instances.run(identifier)
     return instance
+
+
+def take_from_pool(group: Record, instance: Record, cause: str) -> None:
+    """Start an instance of the warm pool, for the group."""
+    identifier = instance["InstanceId"]
+    activity = activities.begin(
+        group,
+        f"Launching a new EC2 instance from warm pool: {identifier}",
+        cause,
+        subnet=instance["_subnet"],
+        zone=instance["AvailabilityZone"],
+    )
+    instance.update(_in_pool=False, _activity=activity["ActivityId"], _due=clock.now() + settings.warm_boot_seconds())
+    _enter(instance, "Pending")
+    instances.run(identifier)
+    _wait(group, instance, LAUNCHING, ends=("WarmPool", "AutoScalingGroup"))
 
 
 def terminate(group: Record, instance: Record, cause: str) -> Record:
@@ -90,14 +109,15 @@ def terminate(group: Record, instance: Record, cause: str) -> Record:
         zone=instance["AvailabilityZone"],
     )
     _end_launch(group, instance)
-    serving = instance["LifecycleState"] != "Pending"
+    group["_replaced"] += instance["HealthStatus"] == "Unhealthy"
+    drained = _plain(instance) in ("Pending", "Stopped")
     instance.pop("_actions", None)
     instance["_activity"] = activity["ActivityId"]
     deregister(group["TargetGroupARNs"], identifier)
-    instance["LifecycleState"] = "Terminating"
+    _enter(instance, "Terminating")
     instance["_due"] = clock.now() + (_SHUTDOWN_SECONDS if instances.lives(identifier) else 0)
-    if serving and instances.lives(identifier):
-        _wait(group, instance, TERMINATING)
+    if not drained and instances.lives(identifier):
+        _wait(group, instance, TERMINATING, ends=("WarmPool" if instance["_in_pool"] else "AutoScalingGroup", "EC2"))
     return activity
 
 
@@ -117,12 +137,12 @@ def complete(group: Record, instance: Record, hook: str, result: str, *, why: st
     instance.pop("_actions")
     if transition == TERMINATING:
         instance.pop("_abandoned", None)
-        instance["LifecycleState"] = "Terminating:Proceed"
+        _enter(instance, "Terminating:Proceed")
         instance["_due"] = clock.now() + _SHUTDOWN_SECONDS
     elif "_abandoned" in instance:
         _abandon(group, instance)
     else:
-        instance["LifecycleState"] = "Pending:Proceed"
+        _enter(instance, "Pending:Proceed")
         instance["_due"] = clock.now()
 
 
@@ -140,12 +160,12 @@ def step(group: Record, turn: Turn) -> None:
 
 
 def _go_on(group: Record, instance: Record, turn: Turn) -> None:
-    state, identifier = instance["LifecycleState"], instance["InstanceId"]
+    state, identifier = _plain(instance), instance["InstanceId"]
     if counts(instance) and instance["HealthStatus"] == "Healthy" and not instances.lives(identifier):
         instance.update(HealthStatus="Unhealthy", _unhealthy=_GONE)
         turn.changed = True
     elif state in ("Pending", "Pending:Proceed") and turn.due(instance["_due"]):
-        _serve(group, instance)
+        _ready(group, instance)
         turn.changed = True
     elif state in ("Terminating", "Terminating:Proceed") and turn.due(instance["_due"]):
         _gone(group, instance)
@@ -167,13 +187,23 @@ def _hooks(group: Record, instance: Record, turn: Turn) -> None:
             return
 
 
-def _wait(group: Record, instance: Record, transition: str) -> bool:
+def _enter(instance: Record, state: str) -> None:
+    instance["LifecycleState"] = f"Warmed:{state}" if instance["_in_pool"] else state
+
+
+def _plain(instance: Record) -> str:
+    """Its state, in the warm pool or not."""
+    state: str = instance["LifecycleState"]
+    return state.removeprefix("Warmed:")
+
+
+def _wait(group: Record, instance: Record, transition: str, *, ends: tuple[str, str]) -> bool:
     """Let the instance wait at the group's hooks of ``transition``; False when it has none."""
     hooks = [each for each in group["_hooks"].values() if each["LifecycleTransition"] == transition]
     if not hooks:
         return False
     now = clock.now()
-    seconds = settings.boot_seconds() if transition == LAUNCHING else settings.drain_seconds()
+    seconds = instance["_due"] - now if transition == LAUNCHING else settings.drain_seconds()
     instance["_actions"] = {}
     for hook in hooks:
         timeout = hook["HeartbeatTimeout"]
@@ -186,12 +216,10 @@ def _wait(group: Record, instance: Record, transition: str) -> bool:
             "default": hook["DefaultResult"],
             "agent": now + seconds,
         }
-    state = "Pending" if transition == LAUNCHING else "Terminating"
-    instance["LifecycleState"] = f"{state}:Wait"
+    _enter(instance, "Pending:Wait" if transition == LAUNCHING else "Terminating:Wait")
     activity = activities.find(group, instance["_activity"])
     if activity:
         activity.update(StatusCode="MidLifecycleAction", Progress=60)
-    ends = ("EC2", "AutoScalingGroup") if transition == LAUNCHING else ("AutoScalingGroup", "EC2")
     for hook in hooks:
         detail: dict[str, Any] = {
             "LifecycleActionToken": instance["_actions"][hook["LifecycleHookName"]]["token"],
@@ -206,24 +234,31 @@ def _wait(group: Record, instance: Record, transition: str) -> bool:
     return True
 
 
-def _serve(group: Record, instance: Record) -> None:
+def _ready(group: Record, instance: Record) -> None:
+    """It is booted and its hooks are done: in service, or at rest in the warm pool."""
     identifier = instance["InstanceId"]
-    instances.run(identifier)
-    instance["LifecycleState"] = "InService"
-    instance["_serving"] = clock.now()
     group["_launch"]["failures"] = 0
-    register(group, identifier)
+    if instance["_in_pool"]:
+        rest = group["WarmPoolConfiguration"].get("PoolState", "Stopped")
+        _enter(instance, rest)
+        (instances.run if rest == "Running" else instances.stop)(identifier)
+        ends = ("EC2", "WarmPool")
+    else:
+        _enter(instance, "InService")
+        instances.run(identifier)
+        instance["_serving"] = clock.now()
+        instance["_warm"] = clock.now() + refreshing.warm_up(group)
+        register(group, identifier)
+        ends = ("EC2", "AutoScalingGroup")
     activity = activities.find(group, instance.pop("_activity"))
     if activity:
         activities.end(activity)
-        events.of_activity(
-            group, "EC2 Instance Launch Successful", activity, identifier, ends=("EC2", "AutoScalingGroup")
-        )
+        events.of_activity(group, "EC2 Instance Launch Successful", activity, identifier, ends=ends)
 
 
 def _end_launch(group: Record, instance: Record) -> None:
     """An instance that goes before it was in service: its launch is over."""
-    if instance["LifecycleState"].startswith("Pending"):
+    if _plain(instance).startswith("Pending"):
         activity = activities.find(group, instance["_activity"])
         if activity and "EndTime" not in activity:
             activities.end(activity, "Cancelled")
@@ -232,7 +267,7 @@ def _end_launch(group: Record, instance: Record) -> None:
 def _abandon(group: Record, instance: Record) -> None:
     """A launch hook said ABANDON: the launch failed, the instance goes, without its terminate hooks."""
     message = instance.pop("_abandoned")
-    launching.back_off(group)
+    failures.back_off(group)
     activity = activities.find(group, instance["_activity"])
     if activity:
         activities.end(activity, "Cancelled", message)
@@ -250,15 +285,14 @@ def _abandon(group: Record, instance: Record) -> None:
         subnet=instance["_subnet"],
         zone=instance["AvailabilityZone"],
     )
-    instance.update(LifecycleState="Terminating", _activity=ended["ActivityId"], _due=clock.now() + _SHUTDOWN_SECONDS)
+    _enter(instance, "Terminating")
+    instance.update(_activity=ended["ActivityId"], _due=clock.now() + _SHUTDOWN_SECONDS)
 
 
 def _gone(group: Record, instance: Record) -> None:
     identifier = instance["InstanceId"]
     instances.terminate(identifier)
     del group["_instances"][identifier]
-    if instance["HealthStatus"] == "Unhealthy":
-        group["_replaced"] += 1
     activity = activities.find(group, instance["_activity"])
     if activity:
         activities.end(activity)

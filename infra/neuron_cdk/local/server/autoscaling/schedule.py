@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from ..api import ServiceError
-from . import cron, size
+from . import cron, size, store
 from .store import Record
 from .turn import Turn
 
 
 def step(group: Record, turn: Turn) -> None:
-    if any(each["ProcessName"] == "ScheduledActions" for each in group.get("SuspendedProcesses", [])):
+    if "ScheduledActions" in store.suspended(group):
         return
     for action in list(group["_scheduled"].values()):
         if turn.due(action["_next"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..api import Operation
-from . import groups, hooks, keeping, policies, processes, protocol, scheduled_actions, store
+from . import groups, hooks, keeping, policies, processes, protocol, refreshes, scheduled_actions, store, warm_pools
 
 _NAME = "autoscaling"
 
@@ -30,6 +30,13 @@ _BY_NAME: dict[str, Operation] = {
     "DescribeLifecycleHooks": hooks.describe,
     "CompleteLifecycleAction": hooks.complete,
     "RecordLifecycleActionHeartbeat": hooks.record_heartbeat,
+    "PutWarmPool": warm_pools.put,
+    "DescribeWarmPool": warm_pools.describe,
+    "DeleteWarmPool": warm_pools.delete,
+    "StartInstanceRefresh": refreshes.start,
+    "DescribeInstanceRefreshes": refreshes.describe,
+    "CancelInstanceRefresh": refreshes.cancel,
+    "RollbackInstanceRefresh": refreshes.roll_back,
     "PutScheduledUpdateGroupAction": scheduled_actions.put,
     "DeleteScheduledAction": scheduled_actions.delete,
     "DescribeScheduledActions": scheduled_actions.describe,

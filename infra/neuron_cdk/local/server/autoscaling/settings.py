@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-_DEFAULTS: dict[str, Any] = {"boot_s": 30, "drain_s": 5, "launch": "continue", "terminate": "continue"}
+_DEFAULTS: dict[str, Any] = {
+    "boot_s": 30,
+    "warm_boot_s": 10,
+    "drain_s": 5,
+    "launch": "continue",
+    "terminate": "continue",
+}
 _ANSWERS = ("continue", "abandon", "never")
 _settings = dict(_DEFAULTS)
 
@@ -32,6 +38,11 @@ def change(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def boot_seconds() -> float:
     return float(_settings["boot_s"])
+
+
+def warm_boot_seconds() -> float:
+    """How long an instance of a warm pool takes to start again."""
+    return float(_settings["warm_boot_s"])
 
 
 def drain_seconds() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..api import ServiceError
-from . import activities, events, instances, launching, lifecycle
+from . import activities, failures, launching, lifecycle, refreshing, store, warm_pool
 from .store import Record
 from .turn import Turn
 
@@ -18,21 +18,18 @@ def step(group: Record, turn: Turn) -> None:
     _release(group, turn)
     there = members(group)
     wanted = group["DesiredCapacity"] + _ahead(group)
-    if len(there) < wanted and "Launch" not in suspended(group):
+    if len(there) < wanted and "Launch" not in store.suspended(group):
         _launch(group, turn, len(there), wanted)
-    elif len(there) > wanted and "Terminate" not in suspended(group):
+    elif len(there) > wanted and "Terminate" not in store.suspended(group):
         _shrink(group, turn, there, len(there) - wanted)
-    elif not _moving(group) and group["_causes"]:
+    elif not _moving(group):
         group["_causes"].clear()
+        group["_replaced"] = 0
 
 
 def members(group: Record) -> list[Record]:
     """The instances that count for the group's size."""
     return [each for each in group["_instances"].values() if lifecycle.counts(each)]
-
-
-def suspended(group: Record) -> set[str]:
-    return {each["ProcessName"] for each in group.get("SuspendedProcesses", [])}
 
 
 def resize(group: Record, desired: int, who: str) -> None:
@@ -53,7 +50,7 @@ def _mark(group: Record, turn: Turn) -> None:
     for instance in members(group):
         if "_leave" in instance:
             continue
-        if instance["HealthStatus"] == "Unhealthy" and "ReplaceUnhealthy" not in suspended(group):
+        if instance["HealthStatus"] == "Unhealthy" and "ReplaceUnhealthy" not in store.suspended(group):
             instance["_leave"] = {"cause": instance["_unhealthy"], "ahead": False}
             turn.changed = True
         elif (
@@ -80,16 +77,17 @@ def _ahead(group: Record) -> int:
 
 def _release(group: Record, turn: Turn) -> None:
     """Terminate what has to go, now or when its successor is in service."""
-    if "Terminate" in suspended(group):
+    if "Terminate" in store.suspended(group):
         return
     there = members(group)
-    serving = sum(each["LifecycleState"] == "InService" for each in there)
+    serving = sum(each["LifecycleState"] == "InService" and turn.due(each["_warm"]) for each in there)
     for instance in there:
         leave = instance.get("_leave")
         if leave is None or (leave["ahead"] and serving <= group["DesiredCapacity"]):
             continue
         lifecycle.terminate(group, instance, activities.at(leave["cause"]))
-        serving -= 1
+        if leave["ahead"]:
+            serving -= 1
         turn.changed = True
 
 
@@ -111,27 +109,23 @@ def _launch(group: Record, turn: Turn, there: int, wanted: int) -> None:
             )
         turn.changed = True
         try:
-            way, subnet, version = launching.choose(group, group)
+            resting = warm_pool.rested(group)
+            if resting is not None:
+                lifecycle.take_from_pool(group, resting, cause)
+                there += 1
+                continue
+            way, subnet, version = launching.choose(group, refreshing.configuration(group))
         except launching.ShortError as error:
-            _fail(group, cause, str(error), error.subnet)
+            failures.note(group, cause, str(error), error.subnet)
             turn.due(state["retry"])
             return
         except ServiceError as error:
-            _fail(group, cause, f"{error.message} Launching EC2 instance failed.", "")
+            failures.note(group, cause, f"{error.message} Launching EC2 instance failed.", "")
             turn.due(state["retry"])
             return
         lifecycle.launch(group, way, subnet, version, cause)
         group["_replaced"] = max(replaced - 1, 0)
         there += 1
-
-
-def _fail(group: Record, cause: str, message: str, subnet: str) -> None:
-    """Note a failed launch, tell of it, and wait before the next: each time longer."""
-    zone = instances.zone_of(subnet)
-    activity = activities.begin(group, "Launching a new EC2 instance", cause, subnet=subnet, zone=zone)
-    activities.end(activity, "Failed", message)
-    events.of_activity(group, "EC2 Instance Launch Unsuccessful", activity, "", ends=("EC2", "AutoScalingGroup"))
-    launching.back_off(group)
 
 
 def _shrink(group: Record, turn: Turn, there: list[Record], surplus: int) -> None:

@@ -6,7 +6,8 @@ A group's record has the members that DescribeAutoScalingGroups shows, and besid
 - ``_activities``: newest first, as DescribeScalingActivities shows them;
 - ``_hooks``, ``_policies``, ``_scheduled``, ``_notifications``: by name, as their Describe operations show them;
 - ``_refreshes``: newest first, see ``refresh``;
-- ``_launch``: what failed launches wait for, see ``engine``;
+- ``_launch``: how many launches failed, and when the next is tried (``failures.back_off``);
+- ``_replaced``: how many unhealthy instances left whose replacement is still to be launched;
 - ``_causes``: the sentences that the next activity's cause begins with.
 """
 
@@ -52,6 +53,11 @@ def group(name: str) -> Record:
 def owner_of(instance: str) -> Record | None:
     """The group that has the instance."""
     return next((found for found in groups.values() if instance in found["_instances"]), None)
+
+
+def suspended(group: Record) -> set[str]:
+    """The processes that the group does not do for now."""
+    return {each["ProcessName"] for each in group["SuspendedProcesses"]}
 
 
 def page(records: list[Any], request: Record, *, default: int = 50) -> tuple[list[Any], str | None]:

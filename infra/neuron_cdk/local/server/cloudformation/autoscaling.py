@@ -147,6 +147,15 @@ def _delete_scheduled(resource: Resource) -> None:
     _unless_gone("DeleteScheduledAction", {"AutoScalingGroupName": of, "ScheduledActionName": resource.physical_id})
 
 
+def _put_warm_pool(resource: Resource) -> Created:
+    _call("PutWarmPool", resource.properties)
+    return resource.properties["AutoScalingGroupName"], {}
+
+
+def _delete_warm_pool(resource: Resource) -> None:
+    _unless_gone("DeleteWarmPool", {"AutoScalingGroupName": resource.physical_id, "ForceDelete": True})
+
+
 def _call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     try:
         return service.call(operation, coerce("autoscaling", operation, request))
@@ -159,7 +168,7 @@ def _unless_gone(operation: str, request: dict[str, Any]) -> None:
     try:
         service.call(operation, request)
     except ServiceError as error:
-        if "not found" not in error.message and "No Lifecycle Hook" not in error.message:
+        if not any(said in error.message for said in ("not found", "No Lifecycle Hook", "No warm pool")):
             raise NotStabilizedError(error.message) from error
 
 
@@ -176,6 +185,9 @@ TYPES: dict[str, ResourceType] = {
         delete=_delete_hook,
         update=_put_hook,
         replaced_by=("AutoScalingGroupName", "LifecycleHookName"),
+    ),
+    "AWS::AutoScaling::WarmPool": ResourceType(
+        create=_put_warm_pool, delete=_delete_warm_pool, update=_put_warm_pool, replaced_by=("AutoScalingGroupName",)
     ),
     "AWS::AutoScaling::ScalingPolicy": ResourceType(
         create=_put_policy, delete=_delete_policy, update=_put_policy, replaced_by=("AutoScalingGroupName",)
