@@ -126,7 +126,7 @@ def test_validate_loads_neither_the_cdk_nor_boto3_nor_the_embedded_aws() -> None
 
 
 def test_help_lists_every_command() -> None:
-    assert {"validate", "schema", "local"} <= set(run("--help").stdout.split())
+    assert {"validate", "schema", "doctor", "fleets", "local"} <= set(run("--help").stdout.split())
 
 
 def test_the_local_commands_are_mounted() -> None:

@@ -13,7 +13,7 @@ from .doctor import doctor
 from .schema import schema
 from .validate import validate
 
-_PARTS = {"local": "neuron_cdk.local.commands"}
+_PARTS = {"fleets": "neuron_cdk.cli.fleets", "local": "neuron_cdk.local.commands"}
 """Commands with commands of their own: the module of each, which holds a typer app named ``app``."""
 
 

@@ -1,0 +1,169 @@
+"""Fleets as they are now: their stacks' outputs, their Auto Scaling groups, and what their controllers say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from neuron_cdk.doctor.aws import AskError, FailedError
+from neuron_cdk.doctor.boto import answered
+
+if TYPE_CHECKING:
+    from neuron_cdk.doctor.boto import BotoAws
+
+_AT_ONCE = 8
+_GROUPS_A_CALL = 50  # as many names as DescribeAutoScalingGroups takes
+
+
+class NotDoneError(Exception):
+    """Why a fleet could not be looked at or scaled, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePool:
+    """One Auto Scaling group; ``in_service`` counts the instances that serve now."""
+
+    name: str
+    group: str
+    min: int
+    max: int
+    desired: int
+    in_service: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFleet:
+    """A fleet of the file. Without a stack it is not deployed, and has nothing else."""
+
+    name: str
+    stack: str
+    deployed: bool = False
+    pools: tuple[LivePool, ...] = ()
+    controller: str | None = None
+    """Its function."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What the controller answers to ``show``; ``error`` is why it does not."""
+
+    @property
+    def desired(self) -> int:
+        return sum(pool.desired for pool in self.pools)
+
+    @property
+    def in_service(self) -> int:
+        return sum(pool.in_service for pool in self.pools)
+
+    @property
+    def target(self) -> int | None:
+        """How many instances the controller wants; None when it does not say."""
+        target = self.told.get("target")
+        return int(target) if isinstance(target, int) else None
+
+    def to_json(self) -> dict[str, Any]:
+        totals = {"desired": self.desired, "in_service": self.in_service, "target": self.target}
+        return asdict(self) | (totals if self.deployed else {})
+
+
+def read(aws: BotoAws, deployment: str, names: Iterable[str]) -> list[LiveFleet]:
+    """The fleets of a deployment, by name. Raises ``AskError`` and ``NotDoneError``."""
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        found = list(threads.map(lambda name: _outputs(aws, f"{deployment}-Fleet-{name}"), wanted := list(names)))
+        groups = _groups(aws, [group for outputs in found for _, group in _pools(outputs)])
+        return list(threads.map(lambda name, outputs: _live(aws, deployment, name, outputs, groups), wanted, found))
+
+
+def scale(aws: BotoAws, fleet: LiveFleet, target: int) -> None:
+    """Ask for another number of instances: of the controller, or of the group where AWS scales the group itself.
+
+    Raises ``AskError``, and ``NotDoneError`` with their words when they refuse.
+    """
+    if not fleet.deployed or fleet.controller is None:
+        raise NotDoneError(f"fleet {fleet.name} is not deployed: there is no stack {fleet.stack}")
+    if _owns_size(aws, fleet.controller):
+        invoke(aws, fleet.controller, {"action": "target", "target": target})
+        return
+    try:
+        with answered("autoscaling:SetDesiredCapacity"):
+            aws.client("autoscaling").set_desired_capacity(
+                AutoScalingGroupName=fleet.pools[0].group, DesiredCapacity=target, HonorCooldown=False
+            )
+    except FailedError as error:
+        raise NotDoneError(f"fleet {fleet.name} cannot have {target} instances: {error}") from error
+
+
+def invoke(aws: BotoAws, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """A controller's answer. Raises ``NotDoneError`` with its words when it refuses."""
+    with answered("lambda:InvokeFunction"):
+        answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        content = json.loads(answer["Payload"].read() or b"null")
+    if "FunctionError" in answer:
+        raise NotDoneError(str(content.get("errorMessage", content)) if isinstance(content, dict) else str(content))
+    return content if isinstance(content, dict) else {}
+
+
+def _owns_size(aws: BotoAws, function: str) -> bool:
+    """Whether the controller sets the fleet's size, by its own configuration."""
+    with answered("lambda:GetFunctionConfiguration"):
+        configuration = aws.client("lambda").get_function_configuration(FunctionName=function)
+    return bool(json.loads(configuration["Environment"]["Variables"]["FLEET"])["owns_size"])
+
+
+def _live(
+    aws: BotoAws, deployment: str, name: str, outputs: Mapping[str, str] | None, groups: Mapping[str, dict[str, Any]]
+) -> LiveFleet:
+    stack = f"{deployment}-Fleet-{name}"
+    if outputs is None:
+        return LiveFleet(name, stack)
+    controller = outputs.get("Controller")
+    told: Mapping[str, Any] = {}
+    if controller:
+        try:
+            told = invoke(aws, controller, {"action": "show"})
+        except (AskError, NotDoneError) as error:
+            told = {"error": str(error)}
+    pools = tuple(_pool(pool, group, groups[group]) for pool, group in _pools(outputs) if group in groups)
+    return LiveFleet(name, stack, deployed=True, pools=pools, controller=controller, told=told)
+
+
+def _pool(name: str, group: str, described: Mapping[str, Any]) -> LivePool:
+    serving = [each for each in described.get("Instances", ()) if each["LifecycleState"] == "InService"]
+    return LivePool(
+        name=name,
+        group=group,
+        min=described["MinSize"],
+        max=described["MaxSize"],
+        desired=described["DesiredCapacity"],
+        in_service=len(serving),
+    )
+
+
+def _outputs(aws: BotoAws, stack: str) -> dict[str, str] | None:
+    """A stack's outputs; None when there is no such stack."""
+    try:
+        with answered("cloudformation:DescribeStacks"):
+            (found,) = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except FailedError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+
+
+def _pools(outputs: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:
+    """Pool and group: the output is ``spot=group-a,on-demand=group-b``."""
+    for pair in filter(None, (outputs or {}).get("AutoScalingGroups", "").split(",")):
+        pool, _, group = pair.partition("=")
+        yield pool, group
+
+
+def _groups(aws: BotoAws, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    client = aws.client("autoscaling")
+    with answered("autoscaling:DescribeAutoScalingGroups"):
+        for start in range(0, len(names), _GROUPS_A_CALL):
+            asked = {"AutoScalingGroupNames": list(names[start : start + _GROUPS_A_CALL])}
+            for page in client.get_paginator("describe_auto_scaling_groups").paginate(**asked):
+                found |= {group["AutoScalingGroupName"]: group for group in page["AutoScalingGroups"]}
+    return found
