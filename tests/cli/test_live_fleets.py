@@ -32,7 +32,7 @@ class FakeAws:
     stacks: dict[str, dict[str, str]]
     groups: list[dict[str, Any]] = field(default_factory=list)
     owns_size: bool = True
-    answer: Any = field(default_factory=lambda: {"target": 3})
+    answer: Any = field(default_factory=lambda: {"state": {"target": 3}})
     refuses: str | None = None
     error: ClientError | None = None
     invoked: list[Any] = field(default_factory=list)
@@ -108,6 +108,24 @@ def test_a_controller_that_fails_does_not_hide_the_groups(aws: Any) -> None:
     (fleet,) = read(aws, "prod", ["serve"])
 
     assert (fleet.desired, fleet.target) == (4, None)
+
+
+def test_what_a_person_should_know_is_noted(aws: Any) -> None:
+    aws.answer = {"state": {"target": 9, "unplaced": 2, "short": {"spot": {}, "on-demand": {}}}, "refreshing": "7"}
+    (fleet,) = read(aws, "prod", ["serve"])
+
+    assert fleet.notes == (
+        "2 of the target are in no pool: all are short",
+        "short of capacity: on-demand, spot",
+        "instances are being replaced, for version 7",
+    )
+
+
+def test_the_target_of_a_group_that_aws_scales_is_what_it_asks_for(aws: Any) -> None:
+    aws.owns_size = False
+    (fleet,) = read(aws, "prod", ["serve"])
+
+    assert fleet.target == fleet.desired == 4
 
 
 def test_scaling_speaks_to_the_controller(aws: Any) -> None:

@@ -45,7 +45,7 @@ def list_(file: File, state: State = STATE, as_json: Json = False) -> None:
 
 @app.command()
 def show(file: File, name: Name, state: State = STATE, as_json: Json = False) -> None:
-    """Show one fleet: its pools, and what its controller says."""
+    """Show one fleet: its pools, and what its controller has to say; all of that with --json."""
     deployment, aws = _open(file, state)
     (fleet,) = _read(aws, deployment, [_known(deployment, name)])
     if as_json:
@@ -64,8 +64,8 @@ def show(file: File, name: Name, state: State = STATE, as_json: Json = False) ->
         for pool in fleet.pools
     ]
     _table(rows)
-    if fleet.told:
-        typer.echo(f"controller: {json.dumps(fleet.told, indent=2)}")
+    for note in fleet.notes:
+        typer.echo(note)
 
 
 @app.command()

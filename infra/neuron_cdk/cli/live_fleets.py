@@ -44,8 +44,10 @@ class LiveFleet:
     pools: tuple[LivePool, ...] = ()
     controller: str | None = None
     """Its function."""
+    owns_size: bool = True
+    """Whether the controller sets the size; else AWS scales the one group itself."""
     told: Mapping[str, Any] = field(default_factory=dict)
-    """What the controller answers to ``show``; ``error`` is why it does not."""
+    """What the controller answers to ``show``: ``state``, ``seen``, ``refreshing``. ``error`` is why it does not."""
 
     @property
     def desired(self) -> int:
@@ -57,9 +59,24 @@ class LiveFleet:
 
     @property
     def target(self) -> int | None:
-        """How many instances the controller wants; None when it does not say."""
-        target = self.told.get("target")
-        return int(target) if isinstance(target, int) else None
+        """How many instances there should be; None when the controller, who knows, does not say."""
+        if not self.owns_size:
+            return self.desired
+        target = self.told.get("state", {}).get("target")
+        return target if isinstance(target, int) else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of it, a sentence each."""
+        state = self.told.get("state", {})
+        short, refreshing = sorted(state.get("short", ())), self.told.get("refreshing")
+        notes = {
+            f"the controller does not answer: {self.told.get('error')}": "error" in self.told,
+            f"{state.get('unplaced')} of the target are in no pool: all are short": bool(state.get("unplaced")),
+            f"short of capacity: {', '.join(short)}": bool(short),
+            f"instances are being replaced, for version {refreshing}": bool(refreshing),
+        }
+        return tuple(note for note, true in notes.items() if true)
 
     def to_json(self) -> dict[str, Any]:
         totals = {"desired": self.desired, "in_service": self.in_service, "target": self.target}
@@ -81,7 +98,7 @@ def scale(aws: BotoAws, fleet: LiveFleet, target: int) -> None:
     """
     if not fleet.deployed or fleet.controller is None:
         raise NotDoneError(f"fleet {fleet.name} is not deployed: there is no stack {fleet.stack}")
-    if _owns_size(aws, fleet.controller):
+    if fleet.owns_size:
         invoke(aws, fleet.controller, {"action": "target", "target": target})
         return
     try:
@@ -117,14 +134,15 @@ def _live(
     if outputs is None:
         return LiveFleet(name, stack)
     controller = outputs.get("Controller")
-    told: Mapping[str, Any] = {}
+    owns_size, told = True, dict[str, Any]()
     if controller:
+        owns_size = _owns_size(aws, controller)
         try:
             told = invoke(aws, controller, {"action": "show"})
         except (AskError, NotDoneError) as error:
             told = {"error": str(error)}
     pools = tuple(_pool(pool, group, groups[group]) for pool, group in _pools(outputs) if group in groups)
-    return LiveFleet(name, stack, deployed=True, pools=pools, controller=controller, told=told)
+    return LiveFleet(name, stack, deployed=True, pools=pools, controller=controller, owns_size=owns_size, told=told)
 
 
 def _pool(name: str, group: str, described: Mapping[str, Any]) -> LivePool:
