@@ -302,6 +302,7 @@ def group(client: Clients, launch_template: Callable[..., str]) -> Iterator[Call
     def make(**changes: Any) -> str:
         name = f"group-{uuid.uuid4().hex[:8]}"
         request = {"MinSize": 0, "MaxSize": 8, "VPCZoneIdentifier": "subnet-00000001,subnet-00000002"} | changes
+        request = {member: value for member, value in request.items() if value is not None}
         if not {"LaunchTemplate", "MixedInstancesPolicy"} & request.keys():
             request["LaunchTemplate"] = {"LaunchTemplateId": launch_template(), "Version": "1"}
         client("autoscaling").create_auto_scaling_group(AutoScalingGroupName=name, **request)

@@ -72,6 +72,12 @@ def test_instances_are_spread_over_the_zones(group: Any, described: Any, later: 
     assert zones == ["us-east-1a", "us-east-1a", "us-east-1b", "us-east-1b"]
 
 
+def test_a_group_of_zones_launches_into_their_default_subnets(group: Any, described: Any, later: Any) -> None:
+    name = group(DesiredCapacity=1, VPCZoneIdentifier=None, AvailabilityZones=["us-east-1c"])
+    later(_BOOT)
+    assert [each["AvailabilityZone"] for each in described(name)["Instances"]] == ["us-east-1c"]
+
+
 def test_a_group_shrinks_to_a_lower_desired_capacity(group: Any, described: Any, later: Any, client: Clients) -> None:
     name = group(DesiredCapacity=3)
     later(_BOOT)

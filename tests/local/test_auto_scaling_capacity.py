@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+import boto3
 import pytest
 
 from neuron_cdk.local import EmbeddedAws, LocalError
@@ -417,3 +418,16 @@ def test_a_block_has_an_end(embedded_aws: EmbeddedAws) -> None:
     wanted = {"instance_type": "trn1.32xlarge", "count": 1, "zone": "use1-az1", "type": "capacity-block"}
     with pytest.raises(LocalError, match="cr-1: a capacity block has an end"):
         embedded_aws.control("reservations", {"cr-1": wanted})
+
+
+def test_a_reservation_is_in_the_region_of_its_zone(reserve: Any, embedded_aws: EmbeddedAws) -> None:
+    identifier = reserve(1, zone="use2-az1")
+    ec2 = boto3.client(
+        "ec2",
+        region_name="us-east-2",
+        endpoint_url=embedded_aws.url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    found = ec2.describe_capacity_reservations()["CapacityReservations"]
+    assert [(each["CapacityReservationId"], each["AvailabilityZone"]) for each in found] == [(identifier, "us-east-2a")]

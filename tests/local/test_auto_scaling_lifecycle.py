@@ -82,6 +82,33 @@ def test_an_instance_that_nobody_answers_for_does_not_come_in(hooked: Any, of_gr
 
 
 @pytest.mark.usefixtures("nobody_answers")
+def test_an_instance_that_is_lost_while_it_waits_is_replaced(
+    hooked: Any, described: Any, later: Any, client: Clients
+) -> None:
+    name = hooked(DesiredCapacity=1)
+    later(1)
+    before = _ids(described(name))
+    client("ec2").terminate_instances(InstanceIds=before)
+    later(5)
+    after = described(name)
+    assert (_states(after), _ids(after) == before) == (["Pending:Wait"], False)
+
+
+@pytest.mark.usefixtures("nobody_answers")
+def test_nobody_waits_for_a_leaving_instance_that_is_lost(
+    hooked: Any, described: Any, later: Any, client: Clients, controlled: Any
+) -> None:
+    controlled("instances", launch="continue")
+    name = hooked(DesiredCapacity=1)
+    later(_BOOT)
+    client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
+    later(1)
+    client("ec2").terminate_instances(InstanceIds=_ids(described(name)))
+    later(1)
+    assert _ids(described(name)) == []
+
+
+@pytest.mark.usefixtures("nobody_answers")
 def test_a_heartbeat_begins_the_timeout_again(hooked: Any, described: Any, later: Any, client: Clients) -> None:
     name = hooked(DesiredCapacity=1)
     later(500)

@@ -107,6 +107,15 @@ def test_successors_come_first_when_the_group_may_be_larger(
     assert versions(name) == ["2", "2"]
 
 
+def test_a_maintenance_policy_counts_where_the_refresh_says_nothing(
+    running: Any, later: Any, versions: Any, described: Any, client: Clients
+) -> None:
+    name = running(2, InstanceMaintenancePolicy={"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150})
+    client("autoscaling").start_instance_refresh(AutoScalingGroupName=name)
+    later(10)
+    assert (versions(name), len(described(name)["Instances"])) == (["1", "1"], 3)
+
+
 def test_a_successor_warms_up_before_the_next_leaves(running: Any, refresh: Any, later: Any, versions: Any) -> None:
     name = running(2)
     refresh(name, InstanceWarmup=600)

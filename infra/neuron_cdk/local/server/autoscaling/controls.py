@@ -1,29 +1,21 @@
-"""What a test does to fleets through the server's own paths: in the account and region that it works in.
-
-A request may name another region: ``{"region": "us-east-2", …}``.
-"""
+"""What a test does to fleets through the server's own paths; what it names is found whatever region it is in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import get_account_id, request_scope
-
 from . import capacity as pools
 from . import engine, interruptions, keeping, settings, store
 from . import reservations as reserved
 
 _Change = Callable[[dict[str, Any]], Any]
-_REGION = "us-east-1"
 
 
 def _control(name: str, change: _Change) -> _Change:
     def run(wanted: dict[str, Any]) -> dict[str, Any]:
-        given = dict(wanted)
-        region = given.pop("region", _REGION)
-        with request_scope(get_account_id(), region), store.lock:
-            answer = change(given)
+        with store.lock:
+            answer = change(wanted)
         keeping.changed()
         engine.soon()
         return {name: answer}
@@ -31,14 +23,18 @@ def _control(name: str, change: _Change) -> _Change:
     return run
 
 
-def _instance(wanted: dict[str, Any]) -> str:
-    if wanted.keys() != {"instance"}:
-        raise ValueError('give {"instance": "i-…"}')
-    return str(wanted["instance"])
+def _to_instance(act: Callable[[str], None]) -> _Change:
+    def change(wanted: dict[str, Any]) -> str:
+        if wanted.keys() != {"instance"}:
+            raise ValueError('give {"instance": "i-…"}')
+        act(str(wanted["instance"]))
+        return str(wanted["instance"])
+
+    return change
 
 
 capacity = _control("pools", pools.change)
 reservations = _control("reservations", reserved.change)
 instances = _control("instances", settings.change)
-interrupt = _control("instance", lambda wanted: interruptions.interrupt(_instance(wanted)))
-rebalance = _control("instance", lambda wanted: interruptions.recommend_rebalance(_instance(wanted)))
+interrupt = _control("instance", _to_instance(interruptions.interrupt))
+rebalance = _control("instance", _to_instance(interruptions.recommend_rebalance))

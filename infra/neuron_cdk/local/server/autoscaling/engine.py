@@ -7,6 +7,7 @@ takes everything up again.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from . import interruptions, keeping, lifecycle, refresh, schedule, size, store,
 from .store import Record
 from .turn import Turn
 
+logger = logging.getLogger("neuron_cdk.local")
+
 _STEPS: tuple[Callable[[Record, Turn], None], ...] = (
     schedule.step,
     lifecycle.step,
@@ -25,6 +28,7 @@ _STEPS: tuple[Callable[[Record, Turn], None], ...] = (
     warm_pool.step,
 )
 _MOST_TURNS = 1000
+_REST_SECONDS = 60.0
 
 _waiting: Timer | None = None
 _lock = threading.Lock()
@@ -58,6 +62,9 @@ def _look() -> None:
             changed, following = changed or turn.changed, turn.next
             if not turn.changed:
                 break
+        else:
+            logger.error("the groups do not come to rest: they are looked at again in a while")
+            following = clock.now() + _REST_SECONDS
     if following < math.inf:
         _look_at(following)
     if changed:

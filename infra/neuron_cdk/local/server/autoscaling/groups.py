@@ -110,6 +110,7 @@ def delete(request: dict[str, Any]) -> dict[str, Any]:
             "in the group.",
         )
     for instance in group["_instances"]:
+        lifecycle.deregister(group["TargetGroupARNs"], instance)
         instances.terminate(instance)
     store.groups.pop(name)
     return {}

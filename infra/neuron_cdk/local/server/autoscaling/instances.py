@@ -20,7 +20,7 @@ _volumes = patching.original(ec2, "_volumes")
 _xml = patching.original(ec2, "_instance_xml")
 _subnets = patching.original(ec2, "_subnets")
 _zone_id = patching.original(ec2, "_az_id_for_zone_name")
-_DEFAULT_SUBNET = patching.original(ec2, "_DEFAULT_SUBNET_ID")
+_DEFAULT_VPC = patching.original(ec2, "_DEFAULT_VPC_ID")
 
 _RUNNING = {"Code": 16, "Name": "running"}
 _PENDING = {"Code": 0, "Name": "pending"}
@@ -115,9 +115,24 @@ def running() -> list[Record]:
     return [record for record in _records.values() if record["State"]["Name"] in ("pending", "running")]
 
 
+def scope_of(instance: str) -> tuple[str, str] | None:
+    """The account and region that it is in."""
+    return next(
+        ((account, region) for account, region, identifier in _records.to_dict() if identifier == instance), None
+    )
+
+
 def zone_of(subnet: str) -> str:
-    known: Record = _subnets.get(subnet) or _subnets.get(_DEFAULT_SUBNET) or {}
-    return str(known.get("AvailabilityZone", ""))
+    return str(_subnets.get(subnet, {}).get("AvailabilityZone", ""))
+
+
+def default_subnets(zones: list[str]) -> list[str]:
+    """The subnets of the default VPC in these zones, for a group that names no subnet."""
+    return [
+        identifier
+        for identifier, subnet in _subnets.items()
+        if subnet["VpcId"] == _DEFAULT_VPC and subnet["AvailabilityZone"] in zones
+    ]
 
 
 def zone_id(zone: str) -> str:

@@ -26,7 +26,7 @@ _warned = AccountRegionScopedDict()
 
 def interrupt(instance: str) -> None:
     """Warn that EC2 takes the spot instance in two minutes. Raises ``ServiceError`` for one that is not spot."""
-    _spot(instance)
+    _speak_for_spot(instance)
     _pending[instance] = clock.now() + _NOTICE_SECONDS
     detail = {"instance-id": instance, "instance-action": "terminate"}
     events.send("aws.ec2", "EC2 Spot Instance Interruption Warning", detail, [events.instance_arn(instance)])
@@ -34,7 +34,7 @@ def interrupt(instance: str) -> None:
 
 def recommend_rebalance(instance: str) -> None:
     """Tell that the spot instance is at elevated risk; a group that rebalances replaces it ahead of time."""
-    _spot(instance)
+    _speak_for_spot(instance)
     detail = {"instance-id": instance}
     events.send("aws.ec2", "EC2 Instance Rebalance Recommendation", detail, [events.instance_arn(instance)])
     group = store.owner_of(instance)
@@ -71,7 +71,11 @@ def _end_block(reservation: Record, turn: Turn) -> None:
                 turn.changed = True
 
 
-def _spot(instance: str) -> None:
+def _speak_for_spot(instance: str) -> None:
+    """Be in the account and region of the spot instance. Raises ``ServiceError`` when it is none."""
+    scope = instances.scope_of(instance)
+    if scope:
+        speak_for(*scope)
     if not any(each["InstanceId"] == instance and each.get("_market") == "spot" for each in instances.running()):
         raise ServiceError("InvalidInstanceID", f"{instance} is no running spot instance")
 

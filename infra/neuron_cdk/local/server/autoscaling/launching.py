@@ -200,7 +200,8 @@ def _there(group: Record, way: Way) -> bool:
 
 def _subnets(group: Record, way: Way) -> list[str]:
     """The group's subnets, emptiest first; of the reservation's zone when there is one."""
-    listed = [each for each in group.get("VPCZoneIdentifier", "").split(",") if each] or [""]
+    listed = [each for each in group.get("VPCZoneIdentifier", "").split(",") if each]
+    listed = listed or instances.default_subnets(group["AvailabilityZones"])
     record = reservations.find(way.reservation) if way.reservation else None
     if record:
         listed = [each for each in listed if instances.zone_of(each) == record["AvailabilityZone"]]

@@ -153,18 +153,30 @@ def heartbeat(action: Record) -> None:
 
 def step(group: Record, turn: Turn) -> None:
     for instance in list(group["_instances"].values()):
+        _check(instance, turn)
         if "_actions" in instance:
             _hooks(group, instance, turn)
         if "_actions" not in instance:
             _go_on(group, instance, turn)
 
 
-def _go_on(group: Record, instance: Record, turn: Turn) -> None:
-    state, identifier = _plain(instance), instance["InstanceId"]
-    if counts(instance) and instance["HealthStatus"] == "Healthy" and not instances.lives(identifier):
+def _check(instance: Record, turn: Turn) -> None:
+    """An instance that EC2 has no more is unhealthy; nobody answers for it at a hook on its way out."""
+    if instances.lives(instance["InstanceId"]):
+        return
+    if counts(instance) and instance["HealthStatus"] == "Healthy":
         instance.update(HealthStatus="Unhealthy", _unhealthy=_GONE)
         turn.changed = True
-    elif state in ("Pending", "Pending:Proceed") and turn.due(instance["_due"]):
+    elif _plain(instance) == "Terminating:Wait":
+        del instance["_actions"]
+        _enter(instance, "Terminating:Proceed")
+        instance["_due"] = turn.now
+        turn.changed = True
+
+
+def _go_on(group: Record, instance: Record, turn: Turn) -> None:
+    state = _plain(instance)
+    if state in ("Pending", "Pending:Proceed") and turn.due(instance["_due"]):
         _ready(group, instance)
         turn.changed = True
     elif state in ("Terminating", "Terminating:Proceed") and turn.due(instance["_due"]):

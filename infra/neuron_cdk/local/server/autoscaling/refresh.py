@@ -172,8 +172,8 @@ def _reach(group: Record, refresh: Record, percent: int) -> None:
 
 def _replace(group: Record, refresh: Record, there: list[Record], unready: int, turn: Turn) -> None:
     """Let as many old instances go as the healthy percentages and the next checkpoint allow."""
-    desired = group["DesiredCapacity"]
-    least, most = _bounds(group, refresh)
+    desired, given = group["DesiredCapacity"], refresh["Preferences"]
+    least, most = given["MinHealthyPercentage"], given.get("MaxHealthyPercentage")
     percent = _checkpoint(refresh)
     until = refresh["_total"] if percent is None else math.ceil(refresh["_total"] * percent / 100)
     begun = refresh["_total"] - len(refresh["_old"])
@@ -190,23 +190,13 @@ def _replace(group: Record, refresh: Record, there: list[Record], unready: int, 
     ids = [each for each in refresh["_old"] if each not in {one["InstanceId"] for one in marked}]
     for identifier in ids[: max(allowed, 0)]:
         instance = group["_instances"][identifier]
-        if instance["ProtectedFromScaleIn"] and refresh["Preferences"].get("ScaleInProtectedInstances") != "Refresh":
+        if instance["ProtectedFromScaleIn"] and given.get("ScaleInProtectedInstances") != "Refresh":
             continue
         if ahead:
             instance["_leave"] = {"cause": _CAUSE, "ahead": True}
         else:
             lifecycle.terminate(group, instance, activities.at(_CAUSE))
         turn.changed = True
-
-
-def _bounds(group: Record, refresh: Record) -> tuple[int, int | None]:
-    """The least and the most of the group that is to be healthy meanwhile, in percent; most None: not given."""
-    given, policy = refresh["Preferences"], group.get("InstanceMaintenancePolicy", {})
-    least, most = given.get("MinHealthyPercentage"), given.get("MaxHealthyPercentage")
-    if least is None:
-        least = policy.get("MinHealthyPercentage", 90)
-        most = most if most is not None else policy.get("MaxHealthyPercentage")
-    return int(least), most
 
 
 def _finish(group: Record, refresh: Record, turn: Turn) -> None:

@@ -37,7 +37,7 @@ def start(request: dict[str, Any]) -> dict[str, Any]:
         "PercentageComplete": 0,
         "InstancesToUpdate": len(group["_instances"]),
         "Strategy": request.get("Strategy", "Rolling"),
-        "Preferences": {"MinHealthyPercentage": 90, "SkipMatching": False, "AutoRollback": False} | preferences,
+        "Preferences": {"SkipMatching": False, "AutoRollback": False} | _bounds(group) | preferences,
         **({"DesiredConfiguration": desired} if desired else {}),
         "_reached": 0,
         "_pause": None,
@@ -77,6 +77,13 @@ def roll_back(request: dict[str, Any]) -> dict[str, Any]:
     refresh.go_back(group, active, "Rolled back due to user request.", clock.now())
     engine.soon()
     return {"InstanceRefreshId": active["InstanceRefreshId"]}
+
+
+def _bounds(group: Record) -> dict[str, int]:
+    """The healthy percentages of a refresh that says nothing of them: of the maintenance policy, or 90 and no more."""
+    policy = group.get("InstanceMaintenancePolicy", {})
+    told = {name: value for name, value in policy.items() if value >= 0}
+    return {"MinHealthyPercentage": 90} | told
 
 
 def _active(request: dict[str, Any]) -> tuple[Record, Record]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import botocore.session
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
-from ministack.services import resource_groups
+from ministack.services import ec2, resource_groups
 
 from .. import patching
 from ..clock import clock
+from ..sagemaker.store import speak_for
 from . import instances
 from .store import Record
 
+_prefix = patching.original(ec2, "_az_id_prefix")
 _members = patching.original(resource_groups, "_group_members")
 
 _reservations = AccountRegionScopedDict()
@@ -32,8 +35,10 @@ def change(wanted: dict[str, Any]) -> list[Record]:
     for identifier, given in wanted.items():
         if not identifier.startswith("cr-"):
             raise ValueError(f"{identifier} is no reservation's id: give cr-…")
+        for (account, region, known), _ in everywhere():
+            if known == identifier:
+                _reservations.pop_scoped(account, region, known)
         if given is None:
-            _reservations.pop(identifier, None)
             continue
         unknown = sorted(given.keys() - set(_FIELDS))
         missing = [name for name in ("instance_type", "count", "zone") if name not in given]
@@ -44,6 +49,7 @@ def change(wanted: dict[str, Any]) -> list[Record]:
             raise ValueError(f"{identifier}: type is {kind!r}: give {' or '.join(_TYPES)}")
         if kind == "capacity-block" and given.get("end") is None:
             raise ValueError(f"{identifier}: a capacity block has an end")
+        speak_for(get_account_id(), _region(given["zone"]))
         _reservations[identifier] = {
             "CapacityReservationId": identifier,
             "OwnerId": get_account_id(),
@@ -64,22 +70,30 @@ def change(wanted: dict[str, Any]) -> list[Record]:
             "ReservationType": kind,
             "_state": given.get("state", "active"),
         }
-    return described()
+    return [record for _, record in everywhere()]
+
+
+def _region(zone_id: str) -> str:
+    """The region of a zone id: use2-az1 is in us-east-2."""
+    prefix, _, number = zone_id.partition("-az")
+    for region in botocore.session.get_session().get_available_regions("ec2"):
+        if number.isdigit() and _prefix(region) == prefix:
+            return str(region)
+    raise ValueError(f"zone is {zone_id!r}: give a zone id such as use1-az1")
 
 
 def _zone(zone_id: str) -> str:
     """The zone's name: az1 is the one with letter a, as for subnets."""
-    number = zone_id.rpartition("az")[2]
-    if not number.isdigit():
-        raise ValueError(f"zone is {zone_id!r}: give a zone id such as use1-az1")
-    return f"{get_region()}{chr(ord('a') + int(number) - 1)}"
+    return f"{get_region()}{chr(ord('a') + int(zone_id.rpartition('-az')[2]) - 1)}"
+
+
+def _seen(record: Record) -> Record:
+    return record | {"State": state(record), "AvailableInstanceCount": left(record)}
 
 
 def described() -> list[Record]:
-    """Every reservation as DescribeCapacityReservations shows it."""
-    return [
-        record | {"State": state(record), "AvailableInstanceCount": left(record)} for record in _reservations.values()
-    ]
+    """The region's reservations as DescribeCapacityReservations shows them."""
+    return [_seen(record) for record in _reservations.values()]
 
 
 def find(identifier: str) -> Record | None:

@@ -34,10 +34,12 @@ def step(group: Record, turn: Turn) -> None:
 
 
 def rested(group: Record) -> Record | None:
-    """An instance of the pool that can be started: as it is to be launched now, and where there is capacity."""
-    wanted = launching.named(launching.template(launching.specification(refreshing.configuration(group))))
+    """An instance of the pool that can be started; while the group is refreshed, one that is as desired."""
+    wanted = None
+    if refreshing.active(group):
+        wanted = launching.named(launching.template(launching.specification(refreshing.configuration(group))))
     for instance in group["_instances"].values():
-        fits = instance["LifecycleState"] in _RESTING and instance["LaunchTemplate"] == wanted
+        fits = instance["LifecycleState"] in _RESTING and wanted in (None, instance["LaunchTemplate"])
         if fits and (instances.lives(instance["InstanceId"]) or _can_start(group, instance)):
             found: Record = instance
             return found
