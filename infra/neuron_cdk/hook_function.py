@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from weakref import WeakKeyDictionary
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy, SymlinkFollowMode
+from aws_cdk import AssetStaging, FileAssetPackaging, IgnoreMode, RemovalPolicy, Stack, SymlinkFollowMode
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from .assets import lambda_root, only
-from .roles import Allow, service_role
+from .roles import Allow, HookRole
+
+_staged: WeakKeyDictionary[IConstruct, AssetStaging] = WeakKeyDictionary()
+_locations: WeakKeyDictionary[Stack, dict[str, str]] = WeakKeyDictionary()
 
 
-def hook_code() -> lambda_.Code:
-    """The asset that holds every hook."""
-    return lambda_.Code.from_asset(
-        str(lambda_root()),
-        exclude=only("neuron_hooks"),
-        ignore_mode=IgnoreMode.GIT,
-        follow_symlinks=SymlinkFollowMode.ALWAYS,  # scaling_rules.py stands beside what AWS's own scaling is told by
+def _hook_code(scope: Construct) -> dict[str, str]:
+    """Where the stack of ``scope`` finds the asset that holds every hook, as ``AWS::Lambda::Function`` has it.
+
+    Copied and hashed once for an app, then named in the assets of each stack that uses it.
+    """
+    stack = Stack.of(scope)
+    if stack in _locations:
+        return _locations[stack]
+    root = stack.node.root
+    if root not in _staged:
+        _staged[root] = AssetStaging(
+            scope,
+            "Code",
+            source_path=str(lambda_root()),
+            exclude=only("neuron_hooks"),
+            ignore_mode=IgnoreMode.GIT,
+            follow=SymlinkFollowMode.ALWAYS,  # scaling_rules.py stands beside what AWS's own scaling is told by
+        )
+    where = stack.synthesizer.add_file_asset(
+        file_name=_staged[root].relative_staged_path(stack),
+        packaging=FileAssetPackaging.ZIP_DIRECTORY,
+        source_hash=_staged[root].asset_hash,
     )
+    _locations[stack] = {"s3Bucket": where.bucket_name, "s3Key": where.object_key}
+    return _locations[stack]
 
 
 class HookFunction(Construct):
@@ -30,7 +51,6 @@ class HookFunction(Construct):
     Every hook ships in one asset (under 150 KB), so shared code is never copied; a role a function, so that each can
     do what it does and nothing else. No managed policy: the only right a hook starts with is to write its own log.
 
-    :param code: ``hook_code()``, one for all hooks of a stack.
     :param entry: the module in ``neuron_hooks``; its ``handler`` is called.
     :param allow: what the hook may do beside logging.
     """
@@ -41,43 +61,53 @@ class HookFunction(Construct):
         construct_id: str,
         *,
         entry: str,
-        code: lambda_.Code,
         key: kms.IKey,
         environment: Mapping[str, str],
         allow: Sequence[Allow] = (),
-        timeout: Duration | None = None,
+        timeout_seconds: int = 60,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.log_group = logs.LogGroup(
-            self,
-            "Log",
-            encryption_key=key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        self.role = service_role(
+        # Plain resources, in the places the CDK's own constructs would put them: a fleet has a hook of its own, and the
+        # CDK's constructs take several times as long at synth.
+        key_arn = key.key_arn
+        log_group = logs.CfnLogGroup(Construct(self, "Log"), "Resource", kms_key_id=key_arn, retention_in_days=90)
+        log_group.apply_removal_policy(RemovalPolicy.DESTROY)
+        self.role = HookRole(
             self,
             "Role",
-            service="lambda.amazonaws.com",
             allow=[
                 Allow(
                     ["logs:CreateLogStream", "logs:PutLogEvents"],
-                    [self.log_group.log_group_arn],  # ends in ":*", the streams of this group
+                    [log_group.attr_arn],  # ends in ":*", the streams of this group
                 ),
                 *allow,
             ],
         )
-        self.function = lambda_.Function(
-            self,
-            "Function",
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
+        place = Construct(self, "Function")
+        function = lambda_.CfnFunction(
+            place,
+            "Resource",
+            runtime="python3.14",
+            architectures=["arm64"],
             handler=f"neuron_hooks.{entry}.handler",
-            code=code,
-            role=self.role,
-            log_group=self.log_group,
-            environment=dict(environment),
-            environment_encryption=key,
+            code=_hook_code(place),
+            role=self.role.arn,
+            logging_config={"logGroup": log_group.ref},
+            environment={"variables": dict(environment)},
+            kms_key_arn=key_arn,
             memory_size=256,
-            timeout=timeout or Duration.minutes(1),
+            timeout=timeout_seconds,
+        )
+        self.function_name = function.ref
+        self.function_arn = function.attr_arn
+
+    def answer_rule(self, construct_id: str, rule_arn: str) -> None:
+        """Let one EventBridge rule call the function."""
+        lambda_.CfnPermission(
+            self,
+            construct_id,
+            action="lambda:InvokeFunction",
+            function_name=self.function_arn,
+            principal="events.amazonaws.com",
+            source_arn=rule_arn,
         )

@@ -10,6 +10,8 @@ import jsii
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import IConstruct, IValidation
 
+from .place import is_token, partition
+
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
     """Accept findings on this construct and below it: ``{"AwsSolutions-L1": "why AWS leaves no other way"}``."""
@@ -22,9 +24,17 @@ def acknowledge_resources(construct: IConstruct, reasons: Mapping[str, str]) -> 
     """Accept wildcard resources in the policies of a role: ``{arn: reason}``, where an ARN may hold tokens.
 
     The finding's id spells the ARN as it stands in the template. Where the resource lives in another stack that is
-    known only after the CDK has resolved references between stacks, so they are accepted when the tree is validated.
+    known only after the CDK has resolved references between stacks, so those are accepted when the tree is validated.
     """
-    construct.node.add_validation(_WhenResolved(construct, reasons))
+    plain = {arn.replace(partition(), "<AWS::Partition>"): reason for arn, reason in reasons.items()}
+    known = {arn: reason for arn, reason in plain.items() if not is_token(arn)}
+    if known:
+        acknowledge(construct, {_finding(arn): reason for arn, reason in known.items()})
+    if len(known) < len(reasons):
+        rest = {
+            arn: why for arn, spelled, why in zip(reasons, plain, reasons.values(), strict=True) if spelled not in known
+        }
+        construct.node.add_validation(_WhenResolved(construct, rest))
 
 
 @jsii.implements(IValidation)
@@ -37,12 +47,13 @@ class _WhenResolved:
         arns = Stack.of(self._construct).resolve(list(self._reasons))
         acknowledge(
             self._construct,
-            {
-                f"AwsSolutions-IAM5[Resource::{_spelled(arn)}]": reason
-                for arn, reason in zip(arns, self._reasons.values(), strict=True)
-            },
+            {_finding(_spelled(arn)): reason for arn, reason in zip(arns, self._reasons.values(), strict=True)},
         )
         return []
+
+
+def _finding(arn: str) -> str:
+    return f"AwsSolutions-IAM5[Resource::{arn}]"
 
 
 def _spelled(value: Any) -> str:

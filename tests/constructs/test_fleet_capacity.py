@@ -91,11 +91,11 @@ def test_reservations_are_reached_through_a_resource_group_that_instances_can_ta
     )
 
 
-def test_a_block_is_bought_by_its_id_and_nothing_else(groups):
-    assert groups("gang")["capacity-block"]["CapacityReservationSpecification"] == {
-        "CapacityReservationPreference": "capacity-reservations-only",
-        "CapacityReservationTarget": {"CapacityReservationIds": ["cr-0123456789abcdef0"]},
-    }
+def test_blocks_fall_back_to_nothing_but_another_block(groups):
+    block = groups("gang")["capacity-block"]
+    assert block["CapacityReservationSpecification"]["CapacityReservationPreference"] == "capacity-reservations-only"
+    distribution = block["MixedInstancesPolicy"]["InstancesDistribution"]
+    assert distribution == {"DistributionSegments": [{"TargetCapacityTypes": ["capacity-block"]}]}
 
 
 # -- coming and going ------------------------------------------------------------------------------------------------
@@ -226,12 +226,12 @@ def test_the_controller_looks_every_minute(fleet, template):
 
 
 def test_the_controller_hears_of_its_own_groups_and_of_all_warnings(template):
-    patterns = [rule["EventPattern"] for rule in rules(template, "fallback") if "EventPattern" in rule]
-    scaling, warnings = sorted(patterns, key=lambda pattern: pattern["source"])
-    assert len(scaling["detail"]["AutoScalingGroupName"]) == 2
-    assert "EC2 Instance Launch Unsuccessful" in scaling["detail-type"]
-    assert warnings["source"] == ["aws.ec2"]
-    assert "Capacity Block Reservation Expiration Warning" in warnings["detail-type"]
+    (pattern,) = (rule["EventPattern"] for rule in rules(template, "fallback") if "EventPattern" in rule)
+    ours, warnings = pattern["$or"]
+    assert len(ours["detail"]["AutoScalingGroupName"]) == 2
+    assert warnings == {"source": ["aws.ec2"]}
+    assert "EC2 Instance Launch Unsuccessful" in pattern["detail-type"]
+    assert "Capacity Block Reservation Expiration Warning" in pattern["detail-type"]
 
 
 def test_a_schedule_tells_the_controller_new_limits(template):
@@ -240,27 +240,25 @@ def test_a_schedule_tells_the_controller_new_limits(template):
     assert scheduled["Targets"][0]["Input"] == '{"action": "limits", "min": 2, "max": 4}'
 
 
-def test_the_controller_sizes_its_own_groups_and_no_others(template, statements, resources):
+def controllers_rights(resources, statements) -> dict[str, dict]:
     (role,) = (
         role
         for role in resources("fallback", "AWS::IAM::Role").values()
         if "lambda" in str(role["AssumeRolePolicyDocument"])
     )
-    (sizing,) = (one for one in statements(role) if "autoscaling:SetDesiredCapacity" in one["Action"])
-    named = [part["Ref"] for arn in sizing["Resource"] for part in arn["Fn::Join"][1] if isinstance(part, dict)]
-    assert {name for name in named if not name.startswith("AWS::")} == set(
-        template("fallback").find_resources("AWS::AutoScaling::AutoScalingGroup")
-    )
+    return {action: statement for statement in statements(role) for action in statement["Action"]}
 
 
-def test_the_controller_writes_its_own_item_of_the_registry_only(statements, resources):
-    (role,) = (
-        role
-        for role in resources("fallback", "AWS::IAM::Role").values()
-        if "lambda" in str(role["AssumeRolePolicyDocument"])
-    )
-    (items,) = (one for one in statements(role) if "dynamodb:UpdateItem" in one["Action"])
-    assert items["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["fleet#fallback/Fleet"]}}
+def test_the_controller_sizes_its_own_groups_and_no_others(resources, statements):
+    assert controllers_rights(resources, statements)["autoscaling:SetDesiredCapacity"]["Condition"] == {
+        "StringEquals": {"autoscaling:ResourceTag/neuron-cdk:fleet": "fallback/Fleet"}
+    }
+
+
+def test_the_controller_writes_its_own_item_of_the_registry_only(resources, statements):
+    assert controllers_rights(resources, statements)["dynamodb:UpdateItem"]["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["fleet#fallback/Fleet"]}
+    }
 
 
 # -- replacing instances ---------------------------------------------------------------------------------------------
@@ -269,7 +267,8 @@ def test_the_controller_writes_its_own_item_of_the_registry_only(statements, res
 def test_a_new_version_is_released_after_the_groups_name_it(template):
     (release,) = template("fallback").find_resources("Custom::NeuronFleetRelease").values()
     assert release["Properties"]["Version"]["Fn::GetAtt"][1] == "LatestVersionNumber"
-    assert set(release["DependsOn"]) == set(template("fallback").find_resources("AWS::AutoScaling::AutoScalingGroup"))
+    after = {group["Ref"] for group in release["Properties"]["Groups"]}
+    assert after == set(template("fallback").find_resources("AWS::AutoScaling::AutoScalingGroup"))
 
 
 def test_instances_that_serve_are_replaced_with_checkpoints_and_an_alarm(configuration):

@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudformation as cloudformation
+from aws_cdk import CfnResource
 from aws_cdk import aws_events as events
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from .. import spec
-from ..hook_function import HookFunction, hook_code
+from ..hook_function import HookFunction
 from ..model import ArtifactStore
-from ..roles import Allow, arn
+from ..place import arn
+from ..roles import Allow
 from .group import PoolGroup
+from .role import FLEET_TAG, GROUPS_BY_TAG
 
 _SCALING_EVENTS = (
     "EC2 Instance Launch Successful",
@@ -57,33 +57,32 @@ class FleetController(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._groups = groups
-        hook = HookFunction(
+        self._hook = hook = HookFunction(
             self,
             "Hook",
             entry="fleet_controller",
-            code=hook_code(),
             key=store.key,
             environment={
                 "REGISTRY_TABLE": store.registry.table_name,
                 "FLEET": json.dumps(configuration),  # group names, the only tokens in it, need no escape
             },
-            allow=self._rights(store, fleet),
-            timeout=Duration.minutes(2),
+            allow=self._rights(scope, store, fleet),
+            timeout_seconds=120,
         )
-        self._function = hook.function
-        self.function_name = hook.function.function_name
-        names = [group.name for group in groups]
+        self.function_name = hook.function_name
         self._wake("Tick", schedule_expression="rate(1 minute)")
         self._wake(
-            "Scaling",
+            "News",
             event_pattern={
-                "source": ["aws.autoscaling"],
-                "detail-type": list(_SCALING_EVENTS),
-                "detail": {"AutoScalingGroupName": names},
+                "source": ["aws.autoscaling", "aws.ec2"],
+                "detail-type": [*_SCALING_EVENTS, *_WARNINGS],
+                "$or": [
+                    {"detail": {"AutoScalingGroupName": [group.name for group in groups]}},
+                    # EC2's warnings do not say which group an instance is of: the function looks.
+                    {"source": ["aws.ec2"]},
+                ],
             },
         )
-        # EC2's warnings do not say which group an instance is of: the function looks.
-        self._wake("Warnings", event_pattern={"source": ["aws.ec2"], "detail-type": list(_WARNINGS)})
         for index, entry in enumerate(schedule):
             limits = {"action": "limits", "min": entry.min, "max": entry.max}
             self._wake(f"Schedule{index + 1}", schedule_expression=f"cron({entry.cron})", says=limits)
@@ -94,29 +93,26 @@ class FleetController(Construct):
         The resource comes after the groups, which name the version already, and ends when the last instance is
         replaced; when a replacement fails it fails, and CloudFormation takes the whole change back.
         """
-        resource = cloudformation.CfnCustomResource(
-            self, "Release", service_token=self._function.function_arn, service_timeout=3600
+        CfnResource(
+            self,
+            "Release",
+            type="Custom::NeuronFleetRelease",
+            properties={
+                "ServiceToken": self._hook.function_arn,
+                "ServiceTimeout": "3600",
+                "Version": version,
+                "Groups": [group.name for group in self._groups],
+            },
         )
-        resource.add_override("Type", "Custom::NeuronFleetRelease")
-        resource.add_property_override("Version", version)
-        for group in self._groups:
-            resource.add_resource_dependency(group.resource)
 
     def _wake(self, construct_id: str, *, says: Mapping[str, Any] | None = None, **when: Any) -> None:
-        target: dict[str, Any] = {"id": "Controller", "arn": self._function.function_arn}
+        target: dict[str, Any] = {"id": "Controller", "arn": self._hook.function_arn}
         if says:
             target["input"] = json.dumps(says)
         rule = events.CfnRule(self, construct_id, targets=[target], **when)
-        lambda_.CfnPermission(
-            self,
-            f"{construct_id}Permission",
-            action="lambda:InvokeFunction",
-            function_name=self._function.function_arn,
-            principal="events.amazonaws.com",
-            source_arn=rule.attr_arn,
-        )
+        self._hook.answer_rule(f"{construct_id}Permission", rule.attr_arn)
 
-    def _rights(self, store: ArtifactStore, fleet: str) -> list[Allow]:
+    def _rights(self, scope: Construct, store: ArtifactStore, fleet: str) -> list[Allow]:
         return [
             Allow(
                 ["dynamodb:GetItem", "dynamodb:UpdateItem"],
@@ -130,11 +126,9 @@ class FleetController(Construct):
                     "autoscaling:SetDesiredCapacity",
                     "autoscaling:StartInstanceRefresh",
                 ],
-                [
-                    arn(self, "autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{one.name}")
-                    for one in self._groups
-                ],
-                why="a group's ARN holds an id beside its name that nobody knows before",
+                [arn(scope, "autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")],
+                why=GROUPS_BY_TAG,
+                when={"StringEquals": {f"autoscaling:ResourceTag/{FLEET_TAG}": fleet}},
             ),
             Allow(
                 [
@@ -148,5 +142,5 @@ class FleetController(Construct):
                 ["*"],
                 why="Describe actions and GetMetricData take no resource but *",
             ),
-            Allow(["events:PutEvents"], [arn(self, "events", "event-bus/default")]),
+            Allow(["events:PutEvents"], [arn(scope, "events", "event-bus/default")]),
         ]

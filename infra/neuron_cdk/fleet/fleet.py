@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from aws_cdk import Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from .. import spec
@@ -17,6 +15,7 @@ from ..model import ArtifactStore, CompiledModel
 from ..network.efa import EfaSecurityGroup, network_interfaces
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
+from ..place import is_token, place
 from ..spec.deployment import EfaLayout
 from . import neuron_metrics
 from .controller import FleetController
@@ -26,6 +25,7 @@ from .launch_template import FleetLaunchTemplates, ami_parameter
 from .load_balancer import FleetLoadBalancer
 from .role import FLEET_TAG, instance_role
 from .scaling import query, track_natively
+from .topic import EventTopic
 from .user_data import Boot, ModelServer, user_data
 from .warm_pool import warm_pool
 
@@ -195,12 +195,12 @@ class NeuronFleet(Construct):
 
     def _surroundings(self) -> spec.Surroundings:
         """What the fleet's rules are told about the stack and the network; nothing of what is known at deploy only."""
-        stack = Stack.of(self)
+        region, account = place(self)
         zones = [subnet.availability_zone for subnet in self._vpc.private_subnets]
         return spec.Surroundings(
-            region=_known(stack.region),
-            account=_known(stack.account),
-            zones=None if any(map(Token.is_unresolved, zones)) else tuple(zones),
+            region=None if is_token(region) else region,
+            account=None if is_token(account) else account,
+            zones=None if any(map(is_token, zones)) else tuple(zones),
             model=self._model.compile if self._model else None,
         )
 
@@ -211,7 +211,7 @@ class NeuronFleet(Construct):
             target=self._model.target,
             engine=self._model.engine,
             service="ec2",
-            region=Stack.of(self).region,
+            region=place(self)[0],
             sdk=self._model.sdk,
         ).image
         return ModelServer(
@@ -259,10 +259,10 @@ class NeuronFleet(Construct):
         target = str(first.target)
         boot = Boot(
             fleet=self.name,
-            region=Stack.of(self).region,
+            region=place(self)[0],
             efa_interfaces=0 if layout == "none" else first.efa_interfaces,
             # A pinned image brings its own driver.
-            driver=None if self._fleet.ami else software.pinned_driver(target),
+            driver=None if self._fleet.ami else software.host_driver(target),
             scratch=any(each.local_disk_gb for each in self._types),
             launch_hook=LAUNCH_HOOK,
             terminate_hook=TERMINATE_HOOK,
@@ -287,8 +287,7 @@ class NeuronFleet(Construct):
     def _pool_groups(self, templates: FleetLaunchTemplates, subnets: Sequence[str]) -> list[PoolGroup]:
         fleet = self._fleet
         balancer = self.load_balancer
-        topic = sns.Topic(self, "Events", master_key=self._key, enforce_ssl=True)
-        self.events = topic
+        self.events = topic = EventTopic(self, "Events", key=self._key)
         lifecycle = Lifecycle(
             drain_seconds=fleet.drain_minutes * 60,
             max_lifetime_days=fleet.max_lifetime_days,
@@ -304,12 +303,12 @@ class NeuronFleet(Construct):
                 self,
                 pool,
                 fleet=self.name,
-                template=templates.for_capacity_blocks() if block else templates.main,
+                version=templates.for_capacity_blocks() if block else templates.version,
                 instance_types=fleet.instance_types,
                 subnets=subnets,
                 bounds=bounds,
                 lifecycle=lifecycle,
-                topic_arn=topic.topic_arn,
+                topic_arn=topic.arn,
             )
             if balancer:
                 group.resource.add_resource_dependency(
@@ -381,7 +380,7 @@ class NeuronFleet(Construct):
             configuration=configuration,
             schedule=fleet.schedule,
         )
-        controller.release(templates.main.attr_latest_version_number)
+        controller.release(templates.version["version"])
         return controller
 
     def _refreshed(self) -> dict[str, Any] | None:
@@ -399,7 +398,3 @@ class NeuronFleet(Construct):
             "alarms": alarms,
             "warmup_s": 0,  # the launch hook holds an instance back until it is warm
         }
-
-
-def _known(value: str) -> str | None:
-    return None if Token.is_unresolved(value) else value

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_autoscaling as autoscaling
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_resourcegroups as resourcegroups
 from constructs import Construct
 
 from .. import spec
 from ..nag import acknowledge
+from ..place import arn
 from .role import FLEET_TAG
 
 LAUNCH_HOOK = "launch"
@@ -26,7 +26,11 @@ _NOTICES = (
     "autoscaling:EC2_INSTANCE_TERMINATE",
     "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
 )
-_SEGMENTS = {"reservation": "on-demand-capacity-reservation", "on-demand": "on-demand"}
+_SEGMENTS = {
+    "capacity-block": "capacity-block",
+    "reservation": "on-demand-capacity-reservation",
+    "on-demand": "on-demand",
+}
 _CONSTRUCT_IDS = {
     "capacity-block": "CapacityBlock",
     "reservation": "Reservation",
@@ -63,9 +67,9 @@ class Lifecycle:
 class PoolGroup(Construct):
     """The Auto Scaling group of one pool.
 
-    - ``capacity-block``: a launch template of the blocks' market, and the blocks by id.
-    - ``reservation``: the reservations through a resource group, in a distribution segment that falls back to on-demand
-      when the pool has it ("Use Distribution Segments", EC2 Auto Scaling user guide).
+    - ``capacity-block``, ``reservation``: through a resource group of the reservations, in a distribution segment that
+      falls back to on-demand when the pool has it ("Use Distribution Segments", EC2 Auto Scaling user guide). So a pool
+      takes several blocks; a market type in the launch template takes one.
     - ``spot``: price-capacity-optimized over all types, replaced ahead of an interruption where EC2 tells of the risk.
     - ``on-demand``: the types in order.
 
@@ -78,7 +82,7 @@ class PoolGroup(Construct):
         pool: spec.Pool,
         *,
         fleet: str,
-        template: ec2.CfnLaunchTemplate,
+        version: dict[str, str],
         instance_types: Sequence[str],
         subnets: Sequence[str],
         bounds: Bounds,
@@ -88,7 +92,6 @@ class PoolGroup(Construct):
         super().__init__(scope, _construct_id(pool.name))
         self.pool = pool
         kind = pool.kinds[0]
-        version = {"launchTemplateId": template.ref, "version": template.attr_latest_version_number}
         self.resource = autoscaling.CfnAutoScalingGroup(
             self,
             "Group",
@@ -134,16 +137,13 @@ class PoolGroup(Construct):
 
     def _bought(self, version: dict[str, str], instance_types: Sequence[str]) -> dict[str, Any]:
         kind = self.pool.kinds[0]
-        if kind == "capacity-block":
-            target = {"capacityReservationIds": list(self.pool.reservations)}
-            return {"launch_template": version, **_reserved("capacity-reservations-only", target)}
-        if kind == "reservation":
+        if self.pool.reservations:
             distribution: dict[str, Any] = {
                 "distributionSegments": [{"targetCapacityTypes": [_SEGMENTS[each] for each in self.pool.kinds]}],
             }
-            only = "on-demand" not in self.pool.kinds
             target = {"capacityReservationResourceGroupArns": [self._reservations().attr_arn]}
-            preference = "capacity-reservations-only" if only else "capacity-reservations-first"
+            first = "on-demand" in self.pool.kinds
+            preference = "capacity-reservations-first" if first else "capacity-reservations-only"
             return self._mixed(version, instance_types, distribution) | _reserved(preference, target)
         if kind == "spot":
             distribution = {
@@ -175,12 +175,11 @@ class PoolGroup(Construct):
 
     def _reservations(self) -> resourcegroups.CfnGroup:
         """The reservations as a resource group that instances can be launched into."""
-        stack = Stack.of(self)
         return resourcegroups.CfnGroup(
             self,
             "Reservations",
             # The API wants a name; no other group of the account and region is called after this construct.
-            name=f"{stack.stack_name}-{self.node.addr[-8:]}",
+            name=f"{Stack.of(self).stack_name}-{self.node.addr[-8:]}",
             configuration=[
                 {"type": "AWS::EC2::CapacityReservationPool"},
                 {
@@ -191,8 +190,7 @@ class PoolGroup(Construct):
                 },
             ],
             resources=[
-                f"arn:{Aws.PARTITION}:ec2:{stack.region}:{stack.account}:capacity-reservation/{reservation}"
-                for reservation in self.pool.reservations
+                arn(self, "ec2", f"capacity-reservation/{reservation}") for reservation in self.pool.reservations
             ],
         )
 

@@ -58,6 +58,9 @@ class FleetLaunchTemplates(Construct):
         tags: Mapping[str, str],
     ) -> None:
         super().__init__(scope, construct_id)
+        self.version: dict[str, str]
+        """The main template's id and newest number, as a group's ``LaunchTemplateSpecification`` has them."""
+        self._key_arn = key.key_arn
         profile = iam.CfnInstanceProfile(self, "Profile", roles=[role.role_name])
         self._data: dict[str, Any] = {
             "imageId": image_id,
@@ -70,13 +73,12 @@ class FleetLaunchTemplates(Construct):
                 "httpEndpoint": "enabled",
             },
             "blockDeviceMappings": [
-                _volume(
-                    key,
+                self._volume(
                     "/dev/sda1",  # Ubuntu's root; the Neuron AMIs we take are Ubuntu's
                     {"volumeSize": _ROOT_GB.get(instance.target or "", _DEFAULT_ROOT_GB), "volumeType": "gp3"},
                 ),
                 *(
-                    {**device, **_volume(key, device["deviceName"], device["ebs"])} if "ebs" in device else dict(device)
+                    {**device, **self._volume(device["deviceName"], device["ebs"])} if "ebs" in device else dict(device)
                     for device in block_devices
                 ),
             ],
@@ -95,14 +97,16 @@ class FleetLaunchTemplates(Construct):
         if clustered:
             group = ec2.CfnPlacementGroup(self, "Placement", strategy="cluster")
             placement = {"placement": {"groupName": group.ref}}
-        self.main = ec2.CfnLaunchTemplate(self, "Main", launch_template_data={**self._data, **placement})
+        self.version = self._version("Main", {**self._data, **placement})
 
-    def for_capacity_blocks(self) -> ec2.CfnLaunchTemplate:
-        """The same without a placement group, for the market that blocks are sold on."""
-        market = {"instanceMarketOptions": {"marketType": "capacity-block"}}
-        return ec2.CfnLaunchTemplate(self, "CapacityBlock", launch_template_data={**self._data, **market})
+    def for_capacity_blocks(self) -> dict[str, str]:
+        """The same without a placement group. The market is the group's to say: it targets the blocks."""
+        return self._version("CapacityBlock", self._data)
 
+    def _version(self, construct_id: str, data: Mapping[str, Any]) -> dict[str, str]:
+        template = ec2.CfnLaunchTemplate(self, construct_id, launch_template_data=data)
+        return {"launchTemplateId": template.ref, "version": template.attr_latest_version_number}
 
-def _volume(key: kms.IKey, device: str, ebs: Mapping[str, Any]) -> dict[str, Any]:
-    ours = {"encrypted": True, "kmsKeyId": key.key_arn, "deleteOnTermination": True}
-    return {"deviceName": device, "ebs": {**ours, **ebs}}
+    def _volume(self, device: str, ebs: Mapping[str, Any]) -> dict[str, Any]:
+        ours = {"encrypted": True, "kmsKeyId": self._key_arn, "deleteOnTermination": True}
+        return {"deviceName": device, "ebs": {**ours, **ebs}}

@@ -8,12 +8,16 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ..model import ArtifactStore, CompiledModel
-from ..roles import Allow, also_allow, arn, pull_image, service_role
+from ..place import arn
+from ..roles import Allow, also_allow, pull_image, service_role
 from . import neuron_metrics
 from .escape import Additions, Existing
 
 FLEET_TAG = "neuron-cdk:fleet"
 """On every group of a fleet: what its instances and its controller are let near by."""
+
+GROUPS_BY_TAG = "a group's ARN holds an id nobody knows before; the condition names the tag of the fleet's own groups"
+"""Why a right on groups is on all of them: the reason, with the condition that goes with it."""
 
 
 def instance_role(
@@ -69,7 +73,7 @@ def _rights(
         Allow(
             ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
             [arn(scope, "autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")],
-            why="a group's ARN holds an id nobody knows before, and its name comes after this role: told by its tag",
+            why=GROUPS_BY_TAG,
             when={"StringEquals": {f"autoscaling:ResourceTag/{FLEET_TAG}": fleet}},
         ),
         *(store.read_artifact(model.artifact_key) if model else ()),

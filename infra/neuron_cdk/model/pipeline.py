@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Aws, Duration, IgnoreMode, RemovalPolicy, Stack
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -14,10 +14,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ..assets import lambda_root, only
-from ..hook_function import HookFunction, hook_code
+from ..hook_function import HookFunction
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
-from ..roles import Allow, also_allow, arn, pull_image, sagemaker_role, service_role
+from ..place import arn, partition
+from ..roles import Allow, also_allow, pull_image, sagemaker_role, service_role
 from .state_machines import compile_machine, request_machine
 from .store import ArtifactStore
 
@@ -54,7 +55,6 @@ class CompilePipeline(Construct):
         self._jobs = s3_assets.Asset(
             self, "Jobs", path=str(lambda_root()), exclude=only("neuron_jobs"), ignore_mode=IgnoreMode.GIT
         )
-        self._code = hook_code()
         group = client_security_group(
             self, "JobSecurityGroup", vpc=vpc, description="Compile jobs: TLS to AWS, nothing in"
         ).attr_group_id
@@ -82,9 +82,7 @@ class CompilePipeline(Construct):
         )
         self.compile_machine = self._machine(
             "Compile",
-            compile_machine(
-                register=register.function.function_arn, record_failure=record_failure.function.function_arn
-            ),
+            compile_machine(register=register.function_arn, record_failure=record_failure.function_arn),
             _invoke(register, record_failure),
             Allow(
                 [
@@ -124,14 +122,14 @@ class CompilePipeline(Construct):
             store.items("dynamodb:GetItem", "dynamodb:UpdateItem"),
             store.objects("requests/*", "s3:PutObject", why="requests for every key"),
         )
-        self._begin_role = begin.role
+        self._begin = begin
         answer = self._hook("Answer", "answer_cloudformation", {})
         self.request_machine = self._machine(
             "Request",
             request_machine(
-                begin=begin.function.function_arn,
-                record_failure=record_failure.function.function_arn,
-                answer=answer.function.function_arn,
+                begin=begin.function_arn,
+                record_failure=record_failure.function_arn,
+                answer=answer.function_arn,
                 compile_machine=self.compile_machine.attr_arn,
                 registry=registry,
             ),
@@ -152,15 +150,15 @@ class CompilePipeline(Construct):
             },
             Allow(["states:StartExecution"], [self.request_machine.attr_arn]),
         )
-        self.service_token = entry.function.function_arn
+        self.service_token = entry.function_arn
 
     def allow_source(self, bucket: str, prefix: str) -> None:
         """Let the pipeline read one model's source: its digest is taken by ``Begin``, its content by the job."""
-        bucket_arn = f"arn:{Aws.PARTITION}:s3:::{bucket}"
+        bucket_arn = f"arn:{partition()}:s3:::{bucket}"
         files = [f"{bucket_arn}/{prefix}*"]
         why = "a model's source is a prefix: its files have whatever names they have"
         listing = Allow(["s3:ListBucket"], [bucket_arn], when={"StringLike": {"s3:prefix": f"{prefix}*"}})
-        also_allow(self._begin_role, listing, Allow(["s3:GetObject", "s3:GetObjectVersion"], files, why=why))
+        self._begin.role.allow(listing, Allow(["s3:GetObject", "s3:GetObjectVersion"], files, why=why))
         also_allow(self.job_role, listing, Allow(["s3:GetObject"], files, why=why))
 
     def allow_image(self, image: str) -> None:
@@ -174,7 +172,6 @@ class CompilePipeline(Construct):
             self,
             construct_id,
             entry=entry,
-            code=self._code,
             key=self.store.key,
             environment=environment,
             allow=[*allow, self.store.use_key()],
@@ -239,14 +236,12 @@ class CompilePipeline(Construct):
                 "detail-type": ["Step Functions Execution Status Change"],
                 "detail": {"stateMachineArn": [machine.attr_arn], "status": ["FAILED", "ABORTED", "TIMED_OUT"]},
             },
-            targets=[{"id": "Hook", "arn": hook.function.function_arn}],
+            targets=[{"id": "Hook", "arn": hook.function_arn}],
         )
-        hook.function.add_permission(
-            construct_id, principal=iam.ServicePrincipal("events.amazonaws.com"), source_arn=rule.attr_arn
-        )
+        hook.answer_rule(construct_id, rule.attr_arn)
 
     def _job_role(self, vpc: Vpc, security_group_id: str) -> iam.Role:
-        jobs_bucket = f"arn:{Aws.PARTITION}:s3:::{self._jobs.s3_bucket_name}"
+        jobs_bucket = f"arn:{partition()}:s3:::{self._jobs.s3_bucket_name}"
         code = self._jobs.s3_object_key
         return sagemaker_role(
             self,
@@ -266,4 +261,4 @@ class CompilePipeline(Construct):
 
 
 def _invoke(*hooks: HookFunction) -> Allow:
-    return Allow(["lambda:InvokeFunction"], [hook.function.function_arn for hook in hooks])
+    return Allow(["lambda:InvokeFunction"], [hook.function_arn for hook in hooks])
