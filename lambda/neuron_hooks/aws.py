@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import boto3
@@ -16,7 +16,10 @@ import botocore
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from . import fleet_seen
 from .artifact import SourceError, SourceFile, asset_digest, fingerprint, prefix_digest
+from .fleet_seen import Group, Reservation
+from .instance_refresh import InstanceRefresh
 from .model_request import Source
 
 # S3 gives CRC64NVME and ChecksumType since botocore 1.36.0; an older one drops both silently, and every artifact key
@@ -25,7 +28,12 @@ _LEAST_BOTOCORE = (1, 36, 0)
 _MOST_SOURCE_FILES = 1000
 _CHUNK = 1 << 20
 _JOB_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
+_LAUNCHES = 20
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
+
+
+class RefreshRefusedError(Exception):
+    """Auto Scaling does not start an instance refresh; the message is its own."""
 
 
 class BotocoreError(Exception):
@@ -185,3 +193,111 @@ def job_log_tail(job_name: str, lines: int) -> str:
     except ClientError:
         return ""
     return "\n".join(event["message"] for event in events)
+
+
+# -- EC2 Auto Scaling ------------------------------------------------------------------------------------------------
+
+
+def groups(names: Sequence[str]) -> dict[str, Group]:
+    """Auto Scaling groups with their latest launches, by name."""
+    autoscaling = client("autoscaling")
+    found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(names), MaxRecords=100)
+    return {
+        one["AutoScalingGroupName"]: fleet_seen.group(
+            one,
+            autoscaling.describe_scaling_activities(
+                AutoScalingGroupName=one["AutoScalingGroupName"], MaxRecords=_LAUNCHES
+            )["Activities"],
+        )
+        for one in found["AutoScalingGroups"]
+    }
+
+
+def set_desired_capacity(group: str, count: int) -> None:
+    """Ask a group for a number of instances, at once."""
+    client("autoscaling").set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=count, HonorCooldown=False)
+
+
+def newest_refresh(group: str) -> InstanceRefresh | None:
+    """A group's latest instance refresh, whatever became of it."""
+    found = client("autoscaling").describe_instance_refreshes(AutoScalingGroupName=group, MaxRecords=1)
+    for one in found["InstanceRefreshes"]:
+        return InstanceRefresh(one["InstanceRefreshId"], one["Status"], one.get("StatusReason", ""))
+    return None
+
+
+def start_refresh(group: str, preferences: Mapping[str, Any]) -> None:
+    """Replace a group's instances that are not of its launch template's version.
+
+    :raises RefreshRefusedError: it is not to be had.
+    """
+    try:
+        client("autoscaling").start_instance_refresh(AutoScalingGroupName=group, Preferences=preferences)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "InstanceRefreshInProgress":
+            return  # of another run of this function, or one that is being cancelled: the next run sees which
+        raise RefreshRefusedError(error.response["Error"]["Message"]) from error
+
+
+def cancel_refresh(group: str) -> None:
+    """Stop a group's instance refresh, if one is under way."""
+    try:
+        client("autoscaling").cancel_instance_refresh(AutoScalingGroupName=group)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ActiveInstanceRefreshNotFound":
+            raise
+
+
+# -- EC2, CloudWatch, EventBridge ------------------------------------------------------------------------------------
+
+
+def reservations(ids: Sequence[str]) -> dict[str, Reservation]:
+    """Capacity reservations by id, without those that do not exist."""
+    found: dict[str, Reservation] = {}
+    for id in ids:
+        try:
+            described = client("ec2").describe_capacity_reservations(CapacityReservationIds=[id])
+        except ClientError as error:
+            if error.response["Error"]["Code"].startswith("InvalidCapacityReservationId"):
+                continue
+            raise
+        found |= {
+            one["CapacityReservationId"]: fleet_seen.reservation(one) for one in described["CapacityReservations"]
+        }
+    return found
+
+
+def datapoints(query: Mapping[str, Any], now: int, count: int) -> tuple[float | None, ...]:
+    """The last whole minutes of a metric, oldest first, ``None`` for a minute without data.
+
+    :param query: ``Namespace``, ``MetricName``, ``Dimensions``, ``Stat``.
+    """
+    end = now - now % 60
+    metric = {name: query[name] for name in ("Namespace", "MetricName", "Dimensions")}
+    answer = client("cloudwatch").get_metric_data(
+        MetricDataQueries=[{"Id": "metric", "MetricStat": {"Metric": metric, "Period": 60, "Stat": query["Stat"]}}],
+        StartTime=end - 60 * count,
+        EndTime=end,
+    )
+    values = {
+        int(at.timestamp()): value
+        for one in answer["MetricDataResults"]
+        for at, value in zip(one["Timestamps"], one["Values"], strict=True)
+    }
+    return tuple(values.get(end - 60 * ago) for ago in range(count, 0, -1))
+
+
+def put_events(source: str, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Send events, each a detail type and a detail, to the default bus.
+
+    :raises RuntimeError: when EventBridge takes fewer than all.
+    """
+    for start in range(0, len(entries), 10):
+        answer = client("events").put_events(
+            Entries=[
+                {"Source": source, "DetailType": kind, "Detail": json.dumps(detail)}
+                for kind, detail in entries[start : start + 10]
+            ]
+        )
+        if answer["FailedEntryCount"]:
+            raise RuntimeError(f"EventBridge took {answer['FailedEntryCount']} events fewer than it was given")

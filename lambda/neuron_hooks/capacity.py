@@ -81,9 +81,9 @@ def decide(fleet: Fleet, state: State, seen: Seen) -> Decision:
     """
     if state.ended:
         return Decision(state, {})
-    pools = view(fleet, state, seen)
     if not fleet.owns_size:
-        return Decision(state, {pool.name: 0 for pool in pools if pool.closed})
+        return _followed(fleet, state, seen)
+    pools = view(fleet, state, seen)
     may_return = state.renewal is None and state.now >= state.moved_at + fleet.return_after_s
     if fleet.gang:
         placed = _gang(pools, state.target, fleet.max, may_return)
@@ -99,6 +99,13 @@ def decide(fleet: Fleet, state: State, seen: Seen) -> Decision:
         before_return=_before_return(state, placed),
     )
     return Decision(after, after.desired, tuple(move for move in (placed.departure, returned) if move))
+
+
+def _followed(fleet: Fleet, state: State, seen: Seen) -> Decision:
+    """A group that scales itself: its size is noted, and a closed block is emptied."""
+    sizes = {pool.name: seen.groups[pool.name].desired for pool in fleet.pools}
+    state = replace(state, desired=sizes, target=sum(sizes.values()))
+    return Decision(state, {pool.name: 0 for pool in view(fleet, state, seen) if pool.closed})
 
 
 def _before_return(state: State, placed: Placement) -> Mapping[str, int]:

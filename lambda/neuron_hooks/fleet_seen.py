@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+# Lifecycle states of an instance that its group still counts (EC2 Auto Scaling User Guide, "Amazon EC2 Auto Scaling
+# instance lifecycle"); the others are on their way out, or in a warm pool.
+_PRESENT = ("Pending", "Pending:Wait", "Pending:Proceed", "InService", "EnteringStandby", "Standby")
+_ENDED = ("Successful", "Failed", "Cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +60,42 @@ class Seen:
 
     groups: Mapping[str, Group]
     reservations: Mapping[str, Reservation]
+
+
+def group(description: Mapping[str, Any], activities: Iterable[Mapping[str, Any]]) -> Group:
+    """A group as DescribeAutoScalingGroups and DescribeScalingActivities give it."""
+    return Group(
+        desired=description["DesiredCapacity"],
+        least=description["MinSize"],
+        most=description["MaxSize"],
+        instances=tuple(
+            Instance(one["InstanceId"], one["LifecycleState"] == "InService" and one["HealthStatus"] == "Healthy")
+            for one in description.get("Instances", ())
+            if one["LifecycleState"] in _PRESENT
+        ),
+        launches=tuple(_launch(one) for one in activities if _is_ended_launch(one)),
+    )
+
+
+def reservation(description: Mapping[str, Any]) -> Reservation:
+    """A reservation as DescribeCapacityReservations gives it."""
+    end = description.get("EndDate")
+    return Reservation(
+        active=description["State"] == "active",
+        total=description["TotalInstanceCount"],
+        available=description["AvailableInstanceCount"],
+        end=_seconds(end) if end else None,
+    )
+
+
+def _is_ended_launch(activity: Mapping[str, Any]) -> bool:
+    return activity["StatusCode"] in _ENDED and activity["Description"].startswith("Launching")
+
+
+def _launch(activity: Mapping[str, Any]) -> Launch:
+    message = activity.get("StatusMessage") or activity["Description"]
+    return Launch(_seconds(activity.get("EndTime") or activity["StartTime"]), activity["StatusCode"], message)
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())

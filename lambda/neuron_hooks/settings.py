@@ -47,6 +47,14 @@ class RecordFailure:
     registry_table: str
 
 
+@dataclass(frozen=True)
+class FleetController:
+    """``fleet``: JSON, as ``fleet_settings`` reads it."""
+
+    registry_table: str
+    fleet: str
+
+
 def load(cls: type[T]) -> T:
     """Fill a settings class from the variables named like its fields, in capitals.
 
