@@ -117,7 +117,8 @@ def test_schema_prints_json() -> None:
 def test_validate_loads_neither_the_cdk_nor_boto3_nor_the_embedded_aws() -> None:
     watch = (
         "import atexit; atexit.register(lambda: print(sorted("
-        "{'jsii', 'aws_cdk', 'boto3', 'botocore', 'rich', 'neuron_cdk.local'} & set(sys.modules)), file=sys.stderr))"
+        "{'jsii', 'aws_cdk', 'boto3', 'botocore', 'rich', 'neuron_cdk.local', 'neuron_cdk.doctor'}"
+        " & set(sys.modules)), file=sys.stderr))"
     )
     done = run("validate", PRODUCTION, before=watch)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.services import alb, ec2
+from ministack.services.cloudformation import provisioners
 
 from .. import patching
 from .types import Created, NotStabilizedError, Properties
@@ -25,6 +26,7 @@ _by_load_balancer = (_load_balancers, patching.original(alb, "_lb_attrs"), patch
 _by_listener = (_listeners, patching.original(alb, "_listener_attrs"), patching.original(alb, "_tags"))
 _load_balancer_xml = patching.original(alb, "_lb_xml")
 _subnets = patching.original(ec2, "_subnets")
+_as_list = patching.original(provisioners, "_elbv2_as_list")
 
 _NETWORK_PROTOCOLS = ("TCP", "TLS", "UDP", "TCP_UDP", "QUIC", "TCP_QUIC")
 
@@ -71,7 +73,9 @@ def load_balancer(handler: Handler) -> Handler:
 
 def _placed(properties: Properties) -> dict[str, Any]:
     """The subnets and their VPC. Raises ``NotStabilizedError``, worded as AWS does, when it cannot lie there."""
-    subnets = properties.get("Subnets") or [item["SubnetId"] for item in properties.get("SubnetMappings") or []]
+    subnets = _as_list(properties.get("Subnets")) or [
+        item["SubnetId"] for item in properties.get("SubnetMappings") or []
+    ]
     missing = [subnet for subnet in subnets if subnet not in _subnets]
     if missing:
         raise NotStabilizedError(f"The subnet ID '{missing[0]}' is not valid")
