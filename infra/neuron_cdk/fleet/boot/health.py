@@ -20,6 +20,7 @@ from . import server
 from .instance import PAUSE_S, RUN, say
 
 SILENT = 12  # pings in a row without an answer: a minute
+LOADING = 360  # the same for a server that has not answered since it was started again: half an hour
 
 
 def state() -> str:
@@ -52,14 +53,17 @@ class Handler(BaseHTTPRequestHandler):
 
 def watch() -> None:
     """Restart a server that was warm and has gone silent."""
-    silent = 0
+    silent, patience = 0, SILENT
     while True:
         time.sleep(PAUSE_S)
-        silent = silent + 1 if state() == "the server does not answer" else 0
-        if silent == SILENT:
+        now = state()
+        if now == "serving":
+            patience = SILENT
+        silent = silent + 1 if now == "the server does not answer" else 0
+        if silent >= patience:
             say("health: the server is silent: restarted")
             subprocess.run(["systemctl", "restart", "neuron-server.service"], check=False)
-            silent = 0
+            silent, patience = 0, LOADING
 
 
 def main() -> None:

@@ -33,18 +33,20 @@ def devices() -> list[dict[str, Any]]:
 
     :raises NeuronError: when it lists nothing, with what it says instead.
     """
-    said = ""
+    said: list[str] = []
     for option in (["--json-output"], ["--output-format", "json"]):
         try:
             done = subprocess.run([NEURON_LS, *option], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise NeuronError(str(error)) from error
+        said.append(done.stderr.strip() or done.stdout.strip()[:200])
+        try:
             found = _listed(json.loads(done.stdout))
-        except (OSError, ValueError) as error:
-            said = said or str(error)
+        except ValueError:
             continue
         if found:
             return found
-        said = done.stderr.strip() or said
-    raise NeuronError(f"{NEURON_LS} lists no device: {said}")
+    raise NeuronError(f"{NEURON_LS} lists no device: {'; '.join(filter(None, said))}")
 
 
 def _listed(document: Any) -> list[dict[str, Any]]:
