@@ -44,14 +44,29 @@ def test_the_groups_register_their_instances_and_ask_the_load_balancer_for_their
         assert group["HealthCheckType"] == "ELB"
 
 
+def ends(rule) -> tuple[str, str, int, int]:
+    """From which group to which, on which ports."""
+    source, group = rule["SourceSecurityGroupId"]["Fn::GetAtt"][0], rule["GroupId"]["Fn::GetAtt"][0]
+    return source, group, rule["FromPort"], rule["ToPort"]
+
+
 @pytest.mark.parametrize(("name", "port"), [("serving", 80), ("serving-tls", 443)])
-def test_only_members_of_the_client_group_may_call(name, port, resources):
+def test_clients_reach_the_load_balancer_it_the_servers_and_nobody_else_anybody(name, port, resources):
     groups = resources(name, "AWS::EC2::SecurityGroup")
     (clients,) = (key for key in groups if "Clients" in key)
-    (balancer,) = (group for key, group in groups.items() if "LoadBalancerSecurityGroup" in key)
-    (rule,) = balancer["SecurityGroupIngress"]
-    assert (rule["FromPort"], rule["ToPort"]) == (port, port)
-    assert rule["SourceSecurityGroupId"] == {"Fn::GetAtt": [clients, "GroupId"]}
+    (balancer,) = (key for key in groups if "LoadBalancerSecurityGroup" in key)
+    (instances,) = set(groups) - {clients, balancer}
+    assert sorted(map(ends, resources(name, "AWS::EC2::SecurityGroupIngress").values())) == sorted(
+        [(clients, balancer, port, port), (balancer, instances, 8080, 8081)]
+    )
+    assert not any("SecurityGroupIngress" in group for group in groups.values())
+
+
+@pytest.mark.parametrize("name", SERVING)
+def test_every_group_says_what_may_go_out(name, resources):
+    """A group without such a rule lets everything out."""
+    for group in resources(name, "AWS::EC2::SecurityGroup").values():
+        assert len(group["SecurityGroupEgress"]) == 1
 
 
 @pytest.mark.parametrize("name", ["one-type", "fallback", "gang"])

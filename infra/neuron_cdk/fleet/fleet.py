@@ -112,6 +112,7 @@ class NeuronFleet(Construct):
         self._types = [instances.get(name) for name in fleet.instance_types]
 
         self._server = self._model_server()
+        self.security_group_id = self._security_group(layout)
         self.load_balancer = self._balanced() if self._server else None
         self.role = instance_role(
             self,
@@ -123,9 +124,6 @@ class NeuronFleet(Construct):
             existing=existing,
             additions=additions,
         )
-        self.security_group_id = self._security_group(layout)
-        if self.load_balancer:
-            self.load_balancer.let_reach(self.security_group_id)
         templates = self._launch_templates(layout)
         self.pools = self._pool_groups(templates, self._subnets(zones))
         self.controller = self._controlled(templates)
@@ -232,6 +230,7 @@ class NeuronFleet(Construct):
             vpc=self._vpc,
             store=self._store,
             server=self._server,
+            security_group_id=self.security_group_id,
             kind=serving.load_balancer,
             certificate=serving.certificate,
         )

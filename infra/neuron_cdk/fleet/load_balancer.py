@@ -25,6 +25,7 @@ class FleetLoadBalancer(Construct):
 
     Targets come from the fleet's Auto Scaling groups, after an instance has said that its model is warm.
 
+    :param security_group_id: of the instances; their ports are opened to the load balancer.
     :param kind: ``application`` counts requests, which scaling can follow; ``network`` passes connections through.
     """
 
@@ -36,50 +37,22 @@ class FleetLoadBalancer(Construct):
         vpc: Vpc,
         store: ArtifactStore,
         server: ModelServer,
+        security_group_id: str,
         kind: Literal["application", "network"] = "application",
         certificate: str | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         subnets = [subnet.subnet_id for subnet in vpc.private_subnets]
         self.kind = kind
-        self._server = server
         self.port = 443 if certificate else 80
-        clients = ec2.CfnSecurityGroup(
-            self, "Clients", vpc_id=vpc.vpc_id, group_description="Members may call the models of the fleet"
-        )
-        self._group = ec2.CfnSecurityGroup(
-            self,
-            "SecurityGroup",
-            vpc_id=vpc.vpc_id,
-            group_description="Load balancer: clients in, model servers out",
-            security_group_ingress=[
-                {
-                    "ipProtocol": "tcp",
-                    "fromPort": self.port,
-                    "toPort": self.port,
-                    "sourceSecurityGroupId": clients.attr_group_id,
-                    "description": "clients",
-                }
-            ],
-        )
-        self.client_security_group_id = clients.attr_group_id
-        ec2.CfnSecurityGroupEgress(
-            self,
-            "ClientsOut",
-            group_id=clients.attr_group_id,
-            ip_protocol="tcp",
-            from_port=self.port,
-            to_port=self.port,
-            destination_security_group_id=self._group.attr_group_id,
-            description="to the models",
-        )
+        group = self._groups(vpc, server, security_group_id)
         balancer = elb.CfnLoadBalancer(
             self,
             "Resource",
             type=kind,
             scheme="internal",
             subnets=subnets,
-            security_groups=[self._group.attr_group_id],
+            security_groups=[group],
             load_balancer_attributes=[{"key": key, "value": value} for key, value in self._attributes(store).items()],
         )
         targets = elb.CfnTargetGroup(
@@ -125,26 +98,56 @@ class FleetLoadBalancer(Construct):
         """Where the models answer ``/invocations``."""
         return f"{'https' if self.port == 443 else 'http'}://{self.dns_name}"
 
-    def let_reach(self, security_group_id: str) -> None:
-        """Open the servers' ports of the fleet's instances to the load balancer."""
-        for name, port in {"Requests": self._server.port, "Health": self._server.health_port}.items():
-            rule = {"ip_protocol": "tcp", "from_port": port, "to_port": port}
-            ec2.CfnSecurityGroupIngress(
-                self,
-                f"{name}In",
-                group_id=security_group_id,
-                source_security_group_id=self._group.attr_group_id,
-                description=f"{name.lower()} from the load balancer",
-                **rule,
-            )
-            ec2.CfnSecurityGroupEgress(
-                self,
-                f"{name}Out",
-                group_id=self._group.attr_group_id,
-                destination_security_group_id=security_group_id,
-                description=f"{name.lower()} to the instances",
-                **rule,
-            )
+    def _groups(self, vpc: Vpc, server: ModelServer, instances: str) -> str:
+        """The load balancer's security group, and the one that makes a client.
+
+        What goes out stands in the groups themselves, since a group without such a rule lets everything out; what comes
+        in are resources of their own, since two groups cannot name each other.
+        """
+
+        def ports(first: int, last: int) -> dict[str, Any]:
+            return {"ip_protocol": "tcp", "from_port": first, "to_port": last}
+
+        served, called = ports(server.port, server.health_port), ports(self.port, self.port)
+        group = ec2.CfnSecurityGroup(
+            self,
+            "SecurityGroup",
+            vpc_id=vpc.vpc_id,
+            group_description="Load balancer: clients in, model servers out",
+            security_group_egress=[
+                ec2.CfnSecurityGroup.EgressProperty(
+                    **served, destination_security_group_id=instances, description="requests and health"
+                )
+            ],
+        ).attr_group_id
+        self.client_security_group_id = ec2.CfnSecurityGroup(
+            self,
+            "Clients",
+            vpc_id=vpc.vpc_id,
+            group_description="Members may call the models of the fleet",
+            security_group_egress=[
+                ec2.CfnSecurityGroup.EgressProperty(
+                    **called, destination_security_group_id=group, description="to the models"
+                )
+            ],
+        ).attr_group_id
+        ec2.CfnSecurityGroupIngress(
+            self,
+            "FromClients",
+            group_id=group,
+            source_security_group_id=self.client_security_group_id,
+            description="clients",
+            **called,
+        )
+        ec2.CfnSecurityGroupIngress(
+            self,
+            "ToServers",
+            group_id=instances,
+            source_security_group_id=group,
+            description="requests and health from the load balancer",
+            **served,
+        )
+        return group
 
     def unhealthy_alarm(self) -> cloudwatch.CfnAlarm:
         """In alarm when an instance in service does not answer for three minutes: what stops a replacement."""
