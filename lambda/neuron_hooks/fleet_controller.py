@@ -7,7 +7,7 @@ Events:
   is remembered, and the controller decides at once;
 - ``{"action": "show"}``; ``{"action": "target", "target": n}``; ``{"action": "limits", "min": a, "max": b}``: give the
   state and what is seen;
-- CloudFormation's request for ``Custom::NeuronFleetController``. ``Create`` resets what an older stack left. ``Update``
+- CloudFormation's request for ``Custom::NeuronFleetRelease``. ``Create`` resets what an older stack left. ``Update``
   with another ``Version`` refreshes the instances; a later run answers, when the refreshes ended or after 55 minutes.
   ``Delete`` ends the controller. Answered at once but for that.
 

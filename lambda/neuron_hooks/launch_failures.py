@@ -32,12 +32,12 @@ _SHORT_CODES = (
     "MaxFleetCountExceeded",
 )
 _SHORT_SENTENCES = (
-    "do not have sufficient",
+    "not have sufficient",
     "no spot capacity available",
     "no capacity available that matches",
     "not supported in your requested availability zone",
-    "more vcpu capacity than your current vcpu limit",
-    "more instances than your current instance limit",
+    "than your current vcpu limit",
+    "than your current instance limit",
     "quota for maximum fleet requests",
 )
 _CODE = re.compile(r"\b(?:" + "|".join(_SHORT_CODES) + r")\b")
