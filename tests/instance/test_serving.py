@@ -219,6 +219,20 @@ def test_an_artifact_that_went_bad_on_the_disk_is_downloaded_again(up: Any, serv
     assert "what is there is not whole" in up.journal
 
 
+def test_a_manifest_that_points_outside_the_artifact_touches_nothing_there(
+    instance: Any, bucket: Any, serving: Any
+) -> None:
+    outside = instance.root / "opt/neuron-cdk/precious"
+    manifest = json.loads((bucket / "manifest.json").read_text())
+    manifest["files"].append({"path": "../precious", "sha256": "0" * 64, "bytes": 1})
+    (bucket / "manifest.json").write_text(json.dumps(manifest))
+    outside.parent.mkdir(parents=True)
+    outside.touch()
+    assert instance.start(serving) == 1
+    assert outside.exists()
+    assert "lists files outside the artifact: ['../precious']" in instance.journal
+
+
 def test_another_models_artifact_is_not_served(instance: Any, bucket: Any, serving: Any) -> None:
     manifest = json.loads((bucket / "manifest.json").read_text())
     (bucket / "manifest.json").write_text(json.dumps(manifest | {"artifact_key": "cd" * 32}))

@@ -39,7 +39,7 @@ elif verb == "pull":
 elif verb == "rm":
     end(words[-1], signal.SIGKILL, 5)
 elif verb == "stop":
-    end(words[-1], signal.SIGTERM, float(words[words.index("--time") + 1]))
+    end(words[-1], signal.SIGTERM, float(words[words.index("-t") + 1]))
 elif verb == "run":
     options: dict[str, list[str]] = {}
     while words[0].startswith("--"):

@@ -33,6 +33,9 @@ def faults(folder: Path) -> dict[str, str]:
         return {"manifest.json": "is missing"}
     except (KeyError, TypeError, ValueError) as error:
         return {"manifest.json": f"cannot be read ({error!r})"}
+    outside = [path for path in digests if Path(path).is_absolute() or ".." in Path(path).parts]
+    if outside:
+        return {"manifest.json": f"lists files outside the artifact: {outside}"}
     if f"/{key}/" not in os.environ["ARTIFACT_URI"]:
         return {"manifest.json": f"is of artifact {key}, not of {os.environ['ARTIFACT_URI']}"}
     found = {path: fault for path, digest in digests.items() if (fault := _fault(folder / path, digest))}

@@ -1,14 +1,17 @@
 #!/bin/bash
-# The model server: the serving container as SageMaker runs it ("serve", the artifact read-only in /opt/ml/model, GET /ping
-# and POST /invocations on one port).
+# The model server: the serving container as SageMaker runs it ("serve", the artifact read-only in /opt/ml/model, GET
+# /ping and POST /invocations on one port).
 #
-# One container, with a worker process for each group of NeuronCores: the container's own front spreads the requests over
-# its workers, where a container for each group would need a load balancer of ours before them. A worker asks the Neuron
-# runtime for NEURON_RT_NUM_CORES free cores and gets others than its neighbours (Neuron Runtime configuration guide).
+# One container, with a worker process for each group of NeuronCores: the container's own front spreads the requests
+# over its workers, where a container for each group would need a load balancer of ours before them. A worker asks the
+# Neuron runtime for NEURON_RT_NUM_CORES free cores and gets others than its neighbours (Neuron Runtime configuration).
 #
-# The host's network, so that the connections of clients are seen on the host (see drain.py) and no proxy is in between.
-# No compile and no download at the start: the cache is in the artifact, which nobody can write to; the new Neuron backend
-# and vLLM are told to fail instead; Hugging Face is told that there is no network; no metadata, so no credentials.
+# The host's network, so that the connections of clients are seen on the host (see server.py), with no proxy in between.
+# What it prints goes to the journal, through the attached client, and not to a file of docker's as well.
+#
+# No compile and no download at the start: the cache is in the artifact, which nobody can write to; the new Neuron
+# backend and vLLM are told to fail instead; Hugging Face is told that there is no network; no metadata, so no
+# credentials.
 set -euo pipefail
 
 copies=$(python3 -m boot.neuron copies)
@@ -17,7 +20,7 @@ for node in /dev/neuron[0-9]*; do
   devices+=(--device "$node")
 done
 docker rm --force neuron-server > /dev/null 2>&1 || true
-exec docker run --rm --name neuron-server --network host --cap-add IPC_LOCK --ulimit memlock=-1:-1 \
+exec docker run --rm --name neuron-server --network host --log-driver none --cap-add IPC_LOCK --ulimit memlock=-1:-1 \
   --volume /opt/neuron-cdk/artifact:/opt/ml/model:ro "${devices[@]}" \
   --env SAGEMAKER_BIND_TO_PORT="$PORT" \
   --env SAGEMAKER_PROGRAM=inference.py \
