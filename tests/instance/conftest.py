@@ -41,7 +41,7 @@ PATHS = re.compile(r"(?<![\w.:])/(opt/(?:neuron-cdk|aws|amazon|dlami)|etc|run|mn
 # Waits of seconds and minutes, in a test's time.
 WAITS = {
     "PAUSE_S = 5.0": "PAUSE_S = 0.1",
-    "HEARTBEAT_S = 60.0": "HEARTBEAT_S = 0.3",
+    "HEARTBEAT_S = 20.0": "HEARTBEAT_S = 0.3",
     "LEAVE_S = 35.0": "LEAVE_S = 1.0",
     "LIMIT_S = 1800.0": "LIMIT_S = 20.0",
     "SILENT = 12": "SILENT = 5",

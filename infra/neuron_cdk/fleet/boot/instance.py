@@ -17,7 +17,7 @@ from pathlib import Path
 RUN = Path("/run/neuron-cdk")
 METADATA = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254")
 PAUSE_S = 5.0
-HEARTBEAT_S = 60.0
+HEARTBEAT_S = 20.0  # the shortest drain time of a file, and so time-out of a hook, is a minute
 
 
 class AwsError(Exception):
@@ -109,7 +109,7 @@ def complete(hook: str, phase: str, result: str) -> None:
 
 @contextmanager
 def kept_waiting(hook: str | None) -> Iterator[None]:
-    """Tell the group, every minute, that the work goes on: a hook's time-out counts from the last heartbeat."""
+    """Tell the group, again and again, that the work goes on: a hook's time-out counts from the last heartbeat."""
     done = threading.Event()
 
     def beat() -> None:
