@@ -12,6 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
 from .assets import lambda_root, only
+from .place import key_arn
 from .roles import Allow, HookRole
 
 _staged: WeakKeyDictionary[IConstruct, AssetStaging] = WeakKeyDictionary()
@@ -69,8 +70,7 @@ class HookFunction(Construct):
         super().__init__(scope, construct_id)
         # Plain resources, in the places the CDK's own constructs would put them: a fleet has a hook of its own, and the
         # CDK's constructs take several times as long at synth.
-        key_arn = key.key_arn
-        log_group = logs.CfnLogGroup(Construct(self, "Log"), "Resource", kms_key_id=key_arn, retention_in_days=90)
+        log_group = logs.CfnLogGroup(self, "Log", kms_key_id=key_arn(key), retention_in_days=90)
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
         self.role = HookRole(
             self,
@@ -94,7 +94,7 @@ class HookFunction(Construct):
             role=self.role.arn,
             logging_config={"logGroup": log_group.ref},
             environment={"variables": dict(environment)},
-            kms_key_arn=key_arn,
+            kms_key_arn=key_arn(key),
             memory_size=256,
             timeout=timeout_seconds,
         )

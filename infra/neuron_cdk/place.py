@@ -9,6 +9,7 @@ from functools import cache
 from weakref import WeakKeyDictionary
 
 from aws_cdk import Aws, Stack
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 _places: WeakKeyDictionary[Construct, tuple[str, str]] = WeakKeyDictionary()
@@ -32,6 +33,16 @@ def arn(scope: Construct, service: str, resource: str) -> str:
     """The ARN of something in the account and region of a construct."""
     region, account = place(scope)
     return f"arn:{partition()}:{service}:{region}:{account}:{resource}"
+
+
+_key_arns: WeakKeyDictionary[kms.IKey, str] = WeakKeyDictionary()
+
+
+def key_arn(key: kms.IKey) -> str:
+    """The ARN of a key, which a fleet alone asks for five times."""
+    if key not in _key_arns:
+        _key_arns[key] = key.key_arn
+    return _key_arns[key]
 
 
 def is_token(value: str) -> bool:

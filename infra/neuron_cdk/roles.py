@@ -69,28 +69,28 @@ def service_role(
     return role
 
 
-class HookRole(Construct):
+class HookRole:
     """The role of a function of ours: as ``service_role`` makes it, at a third of its cost at synth."""
 
     def __init__(self, scope: Construct, construct_id: str, *, allow: Sequence[Allow]) -> None:
-        super().__init__(scope, construct_id)
-        self._allowed: list[Allow] = []
+        self._allowed = list(allow)
         trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
         self._role = iam.CfnRole(
-            self,
-            "Resource",
+            scope,
+            construct_id,
             assume_role_policy_document={"Version": "2012-10-17", "Statement": [trust]},
-            policies=self._policies(allow),
+            policies=self._policies(),
         )
         self.arn = self._role.attr_arn
+        _acknowledge(self._role, allow)
 
     def allow(self, *allow: Allow) -> None:
         """Give it more: for rights that are known only when something else is defined."""
-        self._role.policies = self._policies(allow)
+        self._allowed += allow
+        self._role.policies = self._policies()
+        _acknowledge(self._role, allow)
 
-    def _policies(self, added: Sequence[Allow]) -> list[dict[str, Any]]:
-        self._allowed += added
-        _acknowledge(self, added)
+    def _policies(self) -> list[dict[str, Any]]:
         statements = [one.statement() for one in self._allowed]
         return [{"policyName": "Allowed", "policyDocument": {"Version": "2012-10-17", "Statement": statements}}]
 

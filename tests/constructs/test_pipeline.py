@@ -86,7 +86,15 @@ COMMON = {
     [
         ("Answer", set()),
         ("CompiledModel", {"states:StartExecution"}),
-        ("Begin", {"dynamodb:GetItem", "dynamodb:UpdateItem", "s3:PutObject"}),
+        (
+            "Begin",
+            {
+                "dynamodb:GetItem",
+                "dynamodb:UpdateItem",
+                "s3:PutObject",
+                *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),  # the sources of the models it was given
+            },
+        ),
         ("Register", {"dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket"}),
         ("RecordFailure", {"dynamodb:UpdateItem", "logs:DescribeLogStreams", "logs:GetLogEvents"}),
     ],

@@ -17,6 +17,7 @@ from constructs import Construct
 
 from ..catalog import software
 from ..catalog.instances import InstanceType
+from ..place import key_arn
 
 # The Neuron stack, its compiler caches and a checkpoint: 512 GB is what the Neuron guide asks for on Trainium.
 _ROOT_GB = {"trn1": 512, "trn1n": 512, "trn2": 512}
@@ -60,7 +61,7 @@ class FleetLaunchTemplates(Construct):
         super().__init__(scope, construct_id)
         self.version: dict[str, str]
         """The main template's id and newest number, as a group's ``LaunchTemplateSpecification`` has them."""
-        self._key_arn = key.key_arn
+        self._key_arn = key_arn(key)
         profile = iam.CfnInstanceProfile(self, "Profile", roles=[role.role_name])
         self._data: dict[str, Any] = {
             "imageId": image_id,

@@ -6,18 +6,20 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from ..place import key_arn
+
 
 class EventTopic(Construct):
     """Launches, terminations and failures of a fleet, under its key, to and from TLS only. Subscribe to ``arn``."""
 
     def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey) -> None:
         super().__init__(scope, construct_id)
-        topic = sns.CfnTopic(self, "Resource", kms_master_key_id=key.key_arn)
+        topic = sns.CfnTopic(self, "Resource", kms_master_key_id=key_arn(key))
         self.arn = topic.ref
         sns.CfnTopicPolicy(
             self,
             "Policy",
-            topics=[topic.ref],
+            topics=[self.arn],
             policy_document={
                 "Version": "2012-10-17",
                 "Statement": [
@@ -26,7 +28,7 @@ class EventTopic(Construct):
                         "Effect": "Deny",
                         "Principal": "*",
                         "Action": "sns:Publish",
-                        "Resource": topic.ref,
+                        "Resource": self.arn,
                         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
                     }
                 ],

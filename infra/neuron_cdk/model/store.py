@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from ..place import key_arn
 from ..roles import Allow
 
 
@@ -92,7 +93,7 @@ class ArtifactStore(Construct):
 
     def use_key(self) -> Allow:
         """What reading and writing under the key takes."""
-        return Allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], [self.key.key_arn])
+        return Allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], [key_arn(self.key)])
 
     def read_artifact(self, artifact_key: str) -> list[Allow]:
         """What a serving role needs to read one artifact, and nothing else of the bucket."""
