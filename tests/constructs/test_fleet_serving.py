@@ -36,6 +36,22 @@ def test_health_is_asked_over_http_of_the_instance_itself(name, only):
     assert targets["TargetType"] == "instance"
 
 
+def attributes(targets) -> dict[str, str]:
+    return {one["Key"]: one["Value"] for one in targets["TargetGroupAttributes"]}
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("serving", "300"), ("serving-tls", "600")])
+def test_a_leaving_instance_may_finish_its_requests(name, seconds, only):
+    targets = attributes(only(name, "AWS::ElasticLoadBalancingV2::TargetGroup"))
+    assert targets["deregistration_delay.timeout_seconds"] == seconds
+
+
+def test_a_network_load_balancer_does_not_cut_what_a_draining_instance_still_answers(only):
+    targets = attributes(only("serving-tls", "AWS::ElasticLoadBalancingV2::TargetGroup"))
+    assert targets["target_health_state.unhealthy.connection_termination.enabled"] == "false"
+    assert targets["target_health_state.unhealthy.draining_interval_seconds"] == "600"
+
+
 @pytest.mark.parametrize("name", SERVING)
 def test_the_groups_register_their_instances_and_ask_the_load_balancer_for_their_health(name, groups, template):
     (targets,) = template(name).find_resources("AWS::ElasticLoadBalancingV2::TargetGroup")

@@ -27,7 +27,9 @@ _SCALING_EVENTS = (
     "EC2 Auto Scaling Instance Refresh Failed",
     "EC2 Auto Scaling Instance Refresh Cancelled",
 )
+# The EC2 guide calls the first one by either name.
 _WARNINGS = (
+    "Capacity Block Expiration Warning",
     "Capacity Block Reservation Expiration Warning",
     "EC2 Instance Rebalance Recommendation",
     "EC2 Spot Instance Interruption Warning",

@@ -69,8 +69,7 @@ class FleetLoadBalancer(Construct):
             healthy_threshold_count=2,
             unhealthy_threshold_count=3,
             target_group_attributes=[
-                # A request to a model may take a minute; the instance itself drains in the same time.
-                {"key": "deregistration_delay.timeout_seconds", "value": str(min(server.drain_seconds, 3600))},
+                {"key": key, "value": value} for key, value in _leaving(kind, min(server.drain_seconds, 3600)).items()
             ],
         )
         listener: dict[str, Any] = {"protocol": "HTTP" if kind == "application" else "TCP"}
@@ -179,3 +178,12 @@ class FleetLoadBalancer(Construct):
         if self.kind == "application":
             attributes["routing.http.drop_invalid_header_fields.enabled"] = "true"
         return attributes
+
+
+def _leaving(kind: str, seconds: int) -> dict[str, str]:
+    """How targets are let go: an instance that drains answers its health check with 503 and finishes what it has."""
+    attributes = {"deregistration_delay.timeout_seconds": str(seconds)}
+    if kind == "network":  # it would cut the connections of a target as soon as that is unhealthy
+        attributes["target_health_state.unhealthy.connection_termination.enabled"] = "false"
+        attributes["target_health_state.unhealthy.draining_interval_seconds"] = str(seconds)
+    return attributes

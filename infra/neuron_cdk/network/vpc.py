@@ -19,6 +19,7 @@ from constructs import Construct
 from ..roles import Allow, service_role
 
 INTERFACE_ENDPOINTS = (
+    "autoscaling",
     "ecr.api",
     "ecr.dkr",
     "kms",
