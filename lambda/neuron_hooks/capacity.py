@@ -140,7 +140,8 @@ def _difference(pools: Sequence[PoolView], before: Mapping[str, int], after: Map
 
 def _spread(pools: Sequence[PoolView], state: State, most: int, may_return: bool) -> Placement:
     target = state.target
-    kept, best = _kept(pools, target), _best(pools, target)
+    kept = _kept(pools, target)
+    best = _best(pools, kept, target)
     unplaced = target - sum(kept.values())
     stay = _step(pools, kept, target, most)
     if best != kept and (may_return or (state.returning and state.renewal is None)):
@@ -157,9 +158,9 @@ def _kept(pools: Sequence[PoolView], target: int) -> Counts:
     return _filled(pools, _trimmed(pools, held, target), target)
 
 
-def _best(pools: Sequence[PoolView], target: int) -> Counts:
-    """The target in the best pools there are. Into a pool whose launches fail nothing moves that has another place."""
-    cautious = {pool.name: min(pool.wary_cap, pool.desired) if pool.failing else pool.wary_cap for pool in pools}
+def _best(pools: Sequence[PoolView], kept: Counts, target: int) -> Counts:
+    """The target in the best pools there are. One whose launches fail gains and loses nothing by it."""
+    cautious = {pool.name: min(pool.wary_cap, kept[pool.name]) if pool.failing else pool.wary_cap for pool in pools}
     return _filled(pools, _with_base(pools, _zeros(pools), cautious, target), target)
 
 
