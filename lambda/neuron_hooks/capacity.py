@@ -199,8 +199,7 @@ def _trimmed(pools: Sequence[PoolView], held: Counts, target: int) -> Counts:
 def _step(pools: Sequence[PoolView], goal: Counts, target: int, most: int) -> Counts:
     """What to ask for now on the way to a goal: lower what may be lowered, then raise while ``most`` has room."""
     asked = _cut(pools, _lowered(pools, goal, target), most)
-    bases = {pool.name: min(pool.pool.base, goal[pool.name]) for pool in pools}
-    return _raised(pools, _raised(pools, asked, bases, most), goal, most)
+    return _raised(pools, asked, goal, most)
 
 
 def _lowered(pools: Sequence[PoolView], goal: Counts, target: int) -> Counts:
@@ -233,7 +232,7 @@ def _swap(pools: Sequence[PoolView], asked: Counts, goal: Counts, target: int, m
 
     At most a quarter of the target at a time, and only while all of it serves.
     """
-    if sum(asked.values()) < most or sum(pool.sure for pool in pools) < target:
+    if target < most or sum(pool.sure for pool in pools) < target:
         return asked
     swapped, left = dict(asked), max(1, target // 4)
     for taker in pools:

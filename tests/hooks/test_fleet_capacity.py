@@ -77,6 +77,18 @@ def test_without_room_a_reservations_free_places_are_taken_a_quarter_at_a_time()
     assert min(fewest) == 3
 
 
+def test_with_room_nothing_ends_before_a_reservations_places_serve() -> None:
+    world = World(fleet(RESERVED, ON_DEMAND, max=5), {"reservation": 0, "on-demand": 9})
+    world.minutes(6)
+    world.hold("reservation", 9)
+    fewest = []
+    for _ in range(40):
+        world.minutes(1)
+        fewest.append(sum(world.serving().values()))
+    assert world.serving() == {"reservation": 4, "on-demand": 0}
+    assert min(fewest) == 4
+
+
 def test_without_room_places_that_are_taken_or_not_active_are_no_evidence() -> None:
     world = World(fleet(RESERVED, ON_DEMAND, max=4), {"reservation": 0, "on-demand": 9})
     world.minutes(6)
@@ -102,7 +114,7 @@ def test_the_base_is_in_its_pool_and_the_rest_in_the_preferred_one() -> None:
     world.minutes(5)
     assert world.serving() == {"spot": 3, "on-demand": 1}
     world.retarget(1)
-    world.minutes(5)
+    world.minutes(1)
     assert world.serving() == {"spot": 0, "on-demand": 1}
 
 
@@ -154,13 +166,40 @@ def test_an_interruption_with_no_other_pool_is_made_good_in_the_same() -> None:
     assert reasons(world) == []
 
 
-def test_a_lower_maximum_is_kept_at_once() -> None:
-    world = World(fleet(SPOT, ON_DEMAND, start=8), {"spot": 4, "on-demand": 4})
-    world.minutes(2)
+def test_a_lower_maximum_is_kept_at_once_whatever_serves() -> None:
+    world = World(fleet(SPOT, ON_DEMAND, start=8), {"spot": 4, "on-demand": 4}, boot=9)
+    world.minutes(4)
+    world.groups["spot"].machines[0].serves_at = world.now
     world.fleet = replace(world.fleet, max=3)
     world.retarget(3)
     world.minutes(1)
     assert sum(world.desired().values()) == 3
+
+
+def test_moves_follow_one_another_a_pause_apart_whatever_pools_they_are_between() -> None:
+    world = World(fleet(RESERVED, SPOT, ON_DEMAND), {"reservation": 0, "spot": 4, "on-demand": 9})
+    world.minutes(10)
+    world.interrupt("spot")
+    world.hold("reservation", 9)
+    world.minutes(9)
+    assert world.serving()["reservation"] == 0, "its own pause is over, but instances moved nine minutes ago"
+    world.minutes(6)
+    assert world.serving()["reservation"] == 4
+
+
+def test_what_serves_counts_once_when_several_pools_give_way() -> None:
+    world = World(fleet(RESERVED, SPOT, ON_DEMAND), {"reservation": 0, "spot": 2, "on-demand": 2})
+    world.minutes(8)
+    assert world.serving() == {"reservation": 0, "spot": 2, "on-demand": 2}
+    world.hold("reservation", 4)
+    while not world.groups["reservation"].machines:
+        world.minutes(1)
+    for machine in world.groups["reservation"].machines[:2]:
+        machine.serves_at = world.now
+    for machine in world.groups["reservation"].machines[2:]:
+        machine.serves_at = world.now + 3600
+    world.minutes(1)
+    assert world.serving() == {"reservation": 2, "spot": 2, "on-demand": 0}
 
 
 def test_a_smaller_target_ends_the_least_preferred_first_and_never_more_than_too_many() -> None:
@@ -298,6 +337,17 @@ def test_a_gang_whose_return_fails_has_not_moved() -> None:
     assert reasons(world) == ["short"]
 
 
+def test_a_gang_that_moved_stays_for_a_pause() -> None:
+    world = World(fleet(RESERVED, SPOT, ON_DEMAND, gang=True), {"reservation": 0, "spot": 4, "on-demand": 9})
+    world.minutes(10)
+    world.interrupt("spot")
+    world.hold("reservation", 9)
+    world.minutes(9)
+    assert world.serving() == {"reservation": 0, "spot": 0, "on-demand": 4}
+    world.minutes(7)
+    assert world.serving() == {"reservation": 4, "spot": 0, "on-demand": 0}
+
+
 @pytest.mark.parametrize(("free", "ends_in"), [(4, "reservation"), (3, "on-demand")])
 def test_without_room_a_gang_returns_on_a_reservations_evidence_alone(free: int, ends_in: str) -> None:
     world = World(fleet(SPOT, RESERVED, ON_DEMAND, gang=True, max=4), {"spot": 0, "reservation": 0, "on-demand": 4})
@@ -358,6 +408,14 @@ def test_a_gang_does_not_try_a_pool_whose_launches_fail_by_mistake() -> None:
     world.minutes(40)
     assert world.serving() == {"spot": 0, "on-demand": 4}
     assert reasons(world) == ["short"]
+
+
+def test_a_gang_is_not_placed_where_launches_failed_by_mistake_a_moment_ago() -> None:
+    world = World(fleet(SPOT, ON_DEMAND, gang=True, start=0), ALL)
+    world.state = replace(world.state, failing={"spot": world.now})
+    world.retarget(4)
+    world.minutes(1)
+    assert world.desired() == {"spot": 0, "on-demand": 4}
 
 
 def test_a_gang_of_none_is_nowhere() -> None:
