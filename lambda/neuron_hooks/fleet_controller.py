@@ -180,7 +180,7 @@ def _act(event: Event, written: Written) -> dict[str, Any]:
     done = replace(state, outbox=())
     if "RequestType" in event and written.at_once:
         _answer(cloudformation.parse(event))
-    elif state.renewal is not None and _renewed(state.renewal, seen, state.now):
+    elif state.renewal is not None and _renewed(state.renewal, state, seen):
         done = replace(done, renewal=None)
     aws.put_events(fleet_report.SOURCE, [(one["kind"], one["detail"]) for one in state.outbox])
     if done != state:
@@ -214,11 +214,12 @@ def _set_sizes(written: Written) -> dict[str, int]:
     return {pool.name: count for pool, count in changes.items()}
 
 
-def _renewed(renewal: fleet_state.Renewal, seen: Seen, now: int) -> bool:
+def _renewed(renewal: fleet_state.Renewal, state: State, seen: Seen) -> bool:
     """Bring the instance refreshes on; whether they ended, and CloudFormation has its answer."""
     sizes = {pool.group: len(seen.groups[pool.name].instances) for pool in FLEET.pools}
     newest = {group: aws.newest_refresh(group) for group in renewal.before}
-    progress = instance_refresh.look(renewal, newest, sizes, now)
+    failing = {pool.group: state.failing[pool.name] for pool in FLEET.pools if pool.name in state.failing}
+    progress = instance_refresh.look(renewal, newest, sizes, failing, state.now)
     for group in progress.cancel:
         aws.cancel_refresh(group)
     try:

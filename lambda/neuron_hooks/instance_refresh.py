@@ -50,18 +50,29 @@ class Progress:
 
 
 def look(
-    renewal: Renewal, newest: Mapping[str, InstanceRefresh | None], sizes: Mapping[str, int], now: int
+    renewal: Renewal,
+    newest: Mapping[str, InstanceRefresh | None],
+    sizes: Mapping[str, int],
+    failing: Mapping[str, int],
+    now: int,
 ) -> Progress:
     """How far a renewal is.
 
     :param newest: the newest refresh of each of its groups.
     :param sizes: how many instances each has: what is empty needs no refresh.
+    :param failing: groups whose launches fail for another reason than capacity, and when one did last. Auto Scaling
+        would go on trying for longer than CloudFormation waits.
     """
     ours = {group: one for group, one in newest.items() if one and one.id != renewal.before[group]}
     failed = [
         f"{group}: instance refresh {one.id} ended as {one.status}: {one.reason}"
         for group, one in ours.items()
         if not one.is_under_way and one.status != "Successful"
+    ]
+    failed += [
+        f"{group}: instances of the new version do not come into service"
+        for group, one in ours.items()
+        if one.is_under_way and failing.get(group, 0) >= renewal.deadline - DEADLINE_S
     ]
     if failed:
         return Progress(end="failed", reason="\n".join(failed), cancel=_under_way(ours))
