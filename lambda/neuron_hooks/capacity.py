@@ -79,8 +79,6 @@ def decide(fleet: Fleet, state: State, seen: Seen) -> Decision:
 
     :param state: with everything learned, its ``now`` and its ``target``; ``desired`` as last asked for.
     """
-    if state.ended:
-        return Decision(state, {})
     if not fleet.owns_size:
         return _followed(fleet, state, seen)
     pools = view(fleet, state, seen)
@@ -287,7 +285,7 @@ def _gang(pools: Sequence[PoolView], target: int, most: int, may_return: bool) -
 
 def _is_lost(pool: PoolView, target: int) -> bool:
     """Whether the gang cannot be completed here."""
-    return pool.top < target or (pool.alive < target and ((pool.short and pool.settled) or pool.interrupted))
+    return pool.cap < target or (pool.interrupted and pool.alive < target)
 
 
 def _gang_leaves(pools: Sequence[PoolView], holders: Sequence[PoolView], target: int, most: int) -> Placement:
@@ -308,7 +306,7 @@ def _may_stay(pool: PoolView, target: int) -> bool:
     """A closed block keeps a gang until it is drained; after an interruption the group replaces what it lost."""
     if pool.closed:
         return pool.sure >= target and not pool.drained
-    return not pool.short and pool.top >= target
+    return pool.cap >= target
 
 
 def _candidates(pools: Sequence[PoolView], holders: Sequence[PoolView], target: int) -> list[PoolView]:

@@ -25,7 +25,7 @@ class PoolView:
     :param desired: what it was last asked for.
     :param present: instances that are there, on their way up or in service; ``alive`` those EC2 has not announced to
         take; ``serving`` those in service.
-    :param top: how many it can hold at all: a block's size, else the fleet's most.
+    :param top: how many it can hold at all: a block's size, else the fleet's most; 0 when it is closed.
     :param short: no capacity, and the pause is not over; ``settled`` when that is believed.
     :param interrupted: it lost an instance to a spot interruption, and the pause is not over.
     :param failing: launches fail for a reason that another pool would share.
@@ -64,8 +64,6 @@ class PoolView:
     @property
     def cap(self) -> int:
         """The most the pool may be asked for now. One that is short keeps what it has, and is asked for no more."""
-        if self.closed:
-            return 0
         if self.short:
             return min(self.top, self.alive if self.settled else max(self.alive, self.desired))
         return self.top
@@ -94,7 +92,6 @@ def _view(fleet: Fleet, pool: Pool, state: State, group: Group, reservations: Ma
     known = {id: found for id in pool.reservations if (found := _known(state, id, reservations)) is not None}
     all_known = pool.is_block and len(known) == len(pool.reservations)
     usable = [one for one in known.values() if _lasts(one, now, CLOSE_BEFORE_END_S if pool.is_block else 0)]
-    ordered = max(0, state.desired[pool.name] - len(group.instances))
     return PoolView(
         pool=pool,
         desired=state.desired[pool.name],
@@ -108,7 +105,7 @@ def _view(fleet: Fleet, pool: Pool, state: State, group: Group, reservations: Ma
         failing=_within(state.failing.get(pool.name), now, pause),
         closed=all_known and not usable,
         drained=all_known and not any(_lasts(one, now, DRAIN_BEFORE_END_S) for one in known.values()),
-        available=max(0, sum(one.available for one in usable) - ordered),
+        available=sum(one.available for one in usable),
     )
 
 

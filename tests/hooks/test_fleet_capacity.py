@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.hooks.fleet_world import World, fleet, pool
+from tests.hooks.fleet_world import Machine, World, fleet, pool
 
 BLOCK = "cr-0123456789abcdef0"
 SPOT, ON_DEMAND = pool("spot"), pool("on-demand")
@@ -113,6 +113,7 @@ def test_the_base_is_in_its_pool_and_the_rest_in_the_preferred_one() -> None:
     world = World(fleet(SPOT, pool("on-demand", base=1)), ALL)
     world.minutes(5)
     assert world.serving() == {"spot": 3, "on-demand": 1}
+    world.state = replace(world.state, moved_at=world.now)
     world.retarget(1)
     world.minutes(1)
     assert world.serving() == {"spot": 0, "on-demand": 1}
@@ -163,7 +164,20 @@ def test_an_interruption_with_no_other_pool_is_made_good_in_the_same() -> None:
     world.interrupt("spot")
     world.minutes(8)
     assert world.serving() == {"spot": 4}
+    world.retarget(6)
+    world.minutes(5)
+    assert world.serving() == {"spot": 6}
     assert reasons(world) == []
+
+
+def test_what_a_group_is_about_to_end_covers_nothing() -> None:
+    """Spot was lowered to 2 a moment ago and has 4, two of which boot: its group may end the two that serve."""
+    world = World(fleet(SPOT, ON_DEMAND), ALL)
+    world.state = replace(world.state, desired={"spot": 2, "on-demand": 2}, target=3, moved_at=world.now)
+    world.groups["spot"].machines = [Machine(f"i-s{number}", world.now + 600 * (number > 1)) for number in range(4)]
+    world.groups["on-demand"].machines = [Machine(f"i-o{number}", world.now) for number in range(2)]
+    world.control({})
+    assert world.desired() == {"spot": 2, "on-demand": 2}
 
 
 def test_a_lower_maximum_is_kept_at_once_whatever_serves() -> None:
@@ -315,6 +329,7 @@ def test_an_interrupted_gang_moves_whole_or_waits_for_its_group_when_there_is_no
     alone.interrupt("spot")
     alone.minutes(6)
     assert alone.serving() == {"spot": 4}
+    assert {step.orders["spot"] for step in alone.steps} == {4}
 
 
 def test_a_gang_returns_beside_itself_when_there_is_room_for_two() -> None:
@@ -356,6 +371,14 @@ def test_without_room_a_gang_returns_on_a_reservations_evidence_alone(free: int,
     world.hold("spot", 4)
     world.minutes(30)
     assert {name for name, count in world.serving().items() if count} == {ends_in}
+
+
+def test_a_gang_does_not_grow_in_a_pool_that_is_short() -> None:
+    world = World(fleet(SPOT, ON_DEMAND, gang=True), {"spot": 3, "on-demand": 9})
+    world.minutes(1)
+    world.retarget(5)
+    world.control({})
+    assert world.desired() == {"spot": 0, "on-demand": 5}
 
 
 def test_a_gang_that_boots_is_not_moved() -> None:
