@@ -97,7 +97,8 @@ def _launch_template(properties: Properties) -> str:
 def _group(properties: Properties) -> str:
     policy = properties.get("MixedInstancesPolicy", {})
     types = [override["InstanceType"] for override in policy.get("LaunchTemplate", {}).get("Overrides", ())]
-    return f"Auto Scaling group {properties['MinSize']} to {properties['MaxSize']}" + (
+    pool = next(tag["Value"] for tag in properties["Tags"] if tag["Key"] == "neuron-cdk:pool")
+    return f"Auto Scaling group {pool}: {properties['MinSize']} to {properties['MaxSize']}" + (
         f" of {len(types)} types" if len(types) > 1 else ""
     )
 
@@ -130,7 +131,11 @@ MAIN: Mapping[str, Callable[[Named], list[str]]] = {
     "AWS::EC2::LaunchTemplate": _each(_launch_template),
     "AWS::EC2::PlacementGroup": _each(lambda group: f"Placement group: {group['Strategy']}"),
     "AWS::AutoScaling::AutoScalingGroup": _each(_group),
+    "AWS::AutoScaling::WarmPool": _each(lambda pool: f"Warm pool of {pool['MinSize']}"),
     "AWS::AutoScaling::ScalingPolicy": _each(_policy),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": _each(lambda it: f"Load balancer: {it['Scheme']}, {it['Type']}"),
+    "Custom::NeuronFleetRelease": _count("Release of instances"),
+    "AWS::CloudWatch::Alarm": _count("CloudWatch alarm"),
     "AWS::SNS::Topic": _count("SNS topic"),
     "AWS::SageMaker::Model": _count("SageMaker model"),
     "AWS::SageMaker::EndpointConfig": _each(_variants),
@@ -148,12 +153,15 @@ PLUMBING = {
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
+    "AWS::ElasticLoadBalancingV2::Listener",
+    "AWS::ElasticLoadBalancingV2::TargetGroup",
     "AWS::IAM::InstanceProfile",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Lambda::LayerVersion",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
+    "AWS::ResourceGroups::Group",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
 }

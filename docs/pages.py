@@ -9,7 +9,9 @@ from itertools import product
 from typing import Any
 
 from neuron_cdk import spec
-from neuron_cdk.catalog import instances, provenance, software
+from neuron_cdk.catalog import instances, provenance, quotas, software
+from neuron_cdk.doctor import codes as doctor
+from neuron_cdk.spec.codes import RETIRED
 
 REGION = "us-east-1"
 GENERATED = "<!-- Written by make docs. Do not edit: change the code and run it again. -->"
@@ -35,8 +37,18 @@ def codes() -> Iterator[str]:
     )
     for severity in spec.Severity:
         yield f"## {severity.capitalize()}s"
-        rows = [(f"`{name}`", code.meaning) for name, code in spec.CODES.items() if code.severity == severity]
-        yield _table(("code", "meaning"), rows)
+        yield _codes(spec.CODES, severity)
+    yield "## The doctor"
+    yield (
+        "`neuron-cdk doctor` compares a valid file with an account, which it needs credentials for. Its codes say what "
+        "AWS answered, so the same file may be well in one account and not in another."
+    )
+    for severity in spec.Severity:
+        yield f"### {severity.capitalize()}s of the doctor"
+        yield _codes(doctor.CODES, severity)
+    yield "## Retired"
+    yield "What earlier versions reported, and no version will again."
+    yield _table(("code", "what became of it"), [(f"`{name}`", fate) for name, fate in RETIRED.items()])
 
 
 def deployment_file() -> Iterator[str]:
@@ -96,6 +108,12 @@ def instance_types() -> Iterator[str]:
             for each in neuron
         ],
     )
+    yield "## Quotas"
+    yield (
+        "EC2 counts the vCPUs of running instances, on-demand and spot apart. Reserved instances count as on-demand, and "
+        "no source names a quota for capacity blocks. `neuron-cdk doctor` compares an account's quotas with a file."
+    )
+    yield _quotas(neuron)
     yield "## For comparison and for compiling"
     families: dict[str, list[str]] = {}
     for each in known:
@@ -166,6 +184,22 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _cell(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _codes(codes: Mapping[str, spec.Code], severity: spec.Severity) -> str:
+    rows = [(f"`{name}`", code.meaning) for name, code in codes.items() if code.severity == severity]
+    return _table(("code", "meaning"), rows)
+
+
+def _quotas(types: Iterable[instances.InstanceType]) -> str:
+    """A row for each quota that a running instance of the types counts against."""
+    uses: tuple[quotas.Use, ...] = ("on-demand", "spot")
+    counted: dict[quotas.Quota, dict[str, None]] = {}  # families in the order of the catalogue
+    for each, use in product(types, uses):
+        if use in each.purchase and (quota := quotas.quota(each, use)):
+            counted.setdefault(quota, {})[each.name.partition(".")[0]] = None
+    rows = [(f"`{quota.code}`", quota.name, quota.unit, ", ".join(families)) for quota, families in counted.items()]
+    return _table(("code", "name in the console", "counts", "families"), rows)
 
 
 def _fields(part: Mapping[str, Any]) -> str:
