@@ -110,7 +110,7 @@ def instance_types() -> Iterator[str]:
     )
     yield "## Quotas"
     yield (
-        "EC2 counts the vCPUs of running instances, on-demand and spot apart. Reserved instances count as on-demand, and "
+        "EC2 counts the vCPUs of running instances, on-demand and spot apart. Reserved instances count as on-demand; "
         "no source names a quota for capacity blocks. `neuron-cdk doctor` compares an account's quotas with a file."
     )
     yield _quotas(neuron)
