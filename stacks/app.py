@@ -64,7 +64,8 @@ def build_app(
                 vpc=vpc,
             )
         # What serves a model compiles it in its own stack, so that both roll back together.
-        served = {use.model for use in (*deployment.endpoints.values(), *deployment.fleets.values())}
+        served = {endpoint.model for endpoint in deployment.endpoints.values()}
+        served |= {fleet.model for fleet in deployment.fleets.values()}
         others = {name: model for name, model in deployment.models.items() if name not in served}
         if others:
             ModelsStack(app, named("Models"), env=env, models=others, pipeline=pipeline)

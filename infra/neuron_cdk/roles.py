@@ -87,7 +87,7 @@ class HookRole:
     def allow(self, *allow: Allow) -> None:
         """Give it more: for rights that are known only when something else is defined."""
         self._allowed += allow
-        self._role.policies = self._policies()
+        self._role.policies = self._policies()  # type: ignore[assignment]  # jsii takes what its constructor takes
         _acknowledge(self._role, allow)
 
     def _policies(self) -> list[dict[str, Any]]:

@@ -13,6 +13,11 @@ from stacks import build_app
 
 SANDBOX = Path(__file__).resolve().parents[2] / "deployments" / "sandbox.yaml"
 
+CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
+# A fleet of one type on demand, for what goes with nothing else.
+PLAIN = {"purpose": "inference", "instance_types": ["inf2.xlarge"], "size": {"min": 1, "max": 4}}
+QUEUE = {"metric": "queue-depth", "target": 10, "queue": "arn:aws:sqs:us-east-1:111122223333:requests"}
+
 CHANGES: list[tuple[str, object]] = [
     ("name", "sandbox2"),
     ("environment.account", "222233334444"),
@@ -37,9 +42,24 @@ CHANGES: list[tuple[str, object]] = [
     ("fleets.pretrain.ami", "ami-0123456789abcdef0"),
     ("fleets.pretrain.size", {"min": 1, "max": 4}),
     ("fleets.pretrain.size", {"min": 0, "max": 5}),
+    ("fleets.pretrain.size", {"min": 0, "max": 4, "desired": 2}),
+    ("fleets.pretrain.capacity", [{"kind": "capacity-block", "reservation": "cr-0123456789abcdef0"}]),
+    ("fleets.pretrain.purpose", "inference"),
     ("fleets.serve.capacity", [{"kind": "spot"}]),
+    ("fleets.serve.capacity", [{"kind": "spot"}, {"kind": "on-demand", "base": 2}]),
+    ("fleets.serve.capacity", [{"kind": "reservation", "reservation": "cr-0123456789abcdef0"}]),
     ("fleets.serve.scaling.target", 50),
+    ("fleets.serve.scaling", {"metric": "neuroncore-utilization", "target": 70}),
     ("fleets.serve.scaling.scale_out_cooldown_s", 90),
+    ("fleets.serve.scaling.scale_in_cooldown_s", 90),
+    ("fleets.serve.schedule", [{"cron": "0 8 ? * MON-FRI *", "min": 2, "max": 8}]),
+    ("fleets.serve.serving", {"load_balancer": "application", "certificate": CERTIFICATE}),
+    ("fleets.serve.refresh", {"min_healthy_percent": 80}),
+    ("fleets.serve.refresh", {"checkpoints": [50, 100]}),
+    ("fleets.serve.refresh", {"bake_minutes": 5}),
+    ("fleets.serve.max_lifetime_days", 30),
+    ("fleets.serve.return_after_minutes", 30),
+    ("fleets.serve.drain_minutes", 2),
     ("endpoints.embed.instance_types", ["ml.inf2.8xlarge"]),
     ("endpoints.embed.size", {"min": 2, "max": 2}),
 ]
@@ -71,3 +91,23 @@ def unchanged(templates):
 @pytest.mark.parametrize(("pointer", "value"), CHANGES, ids=[pointer for pointer, _ in CHANGES])
 def test_changing_a_field_changes_a_template(pointer, value, templates, unchanged):
     assert templates({pointer: value}) != unchanged
+
+
+@pytest.mark.parametrize("field", [{"warm_pool": {"size": 1}}, {"scaling": QUEUE}], ids=["warm_pool", "scaling.queue"])
+def test_changing_a_field_of_a_plain_fleet_changes_a_template(field, templates):
+    assert templates({"fleets.plain": {**PLAIN, **field}}) != templates({"fleets.plain": PLAIN})
+
+
+def test_the_queue_is_the_one_that_the_file_names(templates):
+    other = {**QUEUE, "queue": "arn:aws:sqs:us-east-1:111122223333:others"}
+    assert templates({"fleets.plain": {**PLAIN, "scaling": QUEUE}}) != templates(
+        {"fleets.plain": {**PLAIN, "scaling": other}}
+    )
+
+
+def test_serving_through_the_other_load_balancer_changes_a_template(templates, unchanged):
+    changes = {
+        "fleets.serve.serving": {"load_balancer": "network"},
+        "fleets.serve.scaling": {"metric": "neuroncore-utilization", "target": 70},
+    }
+    assert templates(changes) != templates({"fleets.serve.scaling": changes["fleets.serve.scaling"]})

@@ -104,7 +104,7 @@ class FleetLaunchTemplates(Construct):
         """The same without a placement group. The market is the group's to say: it targets the blocks."""
         return self._version("CapacityBlock", self._data)
 
-    def _version(self, construct_id: str, data: Mapping[str, Any]) -> dict[str, str]:
+    def _version(self, construct_id: str, data: dict[str, Any]) -> dict[str, str]:
         template = ec2.CfnLaunchTemplate(self, construct_id, launch_template_data=data)
         return {"launchTemplateId": template.ref, "version": template.attr_latest_version_number}
 
