@@ -491,6 +491,14 @@ def test_create_forgets_what_an_older_stack_of_the_name_left(fleet: Fleet) -> No
     assert (fleet.state["target"], fleet.state["ended"]) == (2, False)
 
 
+def test_create_forgets_an_older_stack_that_never_said_it_ended(fleet: Fleet) -> None:
+    fleet.stack("Create")
+    fleet.send({"action": "target", "target": 7})
+    fleet.aws.groups["g-spot"].desired = 0
+    fleet.stack("Create", stack=STACK + "-new")
+    assert (fleet.state["target"], fleet.state["stack"]) == (2, STACK + "-new")
+
+
 def test_create_delivered_twice_resets_once(fleet: Fleet) -> None:
     fleet.stack("Create")
     fleet.send({"action": "target", "target": 7})
@@ -590,6 +598,16 @@ def test_an_older_refresh_is_cancelled_before_another_starts(fleet: Fleet, monke
     fleet.tick()
     assert len(fleet.aws.started) == 1
     assert fleet.answers == []
+
+
+def test_a_group_that_has_emptied_needs_no_refresh(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.aws.groups["g-spot"].refreshes = [{"InstanceRefreshId": "r-old", "Status": "InProgress"}]
+    refreshing(fleet, monkeypatch)
+    ended(fleet, "Cancelled")
+    fleet.aws.groups["g-spot"].instances = []
+    fleet.tick()
+    assert fleet.aws.started == []
+    assert [one["Status"] for one in fleet.answers] == ["SUCCESS"]
 
 
 def test_an_update_delivered_twice_refreshes_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
