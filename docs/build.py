@@ -1,4 +1,4 @@
-"""``make docs``: draw the architecture and write the reference pages, from the code and nothing else.
+"""``make docs``: draw the pictures and write the reference pages, from the code and nothing else.
 
 A test builds them again and compares, so that they cannot fall behind.
 """
@@ -6,10 +6,12 @@ A test builds them again and compares, so that they cannot fall behind.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from neuron_cdk import spec
+from neuron_cdk.assets import lambda_root
 
 from . import assembly, pages, picture
 
@@ -19,7 +21,7 @@ ROOT = DOCS.parent
 
 def build(folder: Path) -> list[Path]:
     """Write everything that is generated below ``folder``, which stands for ``docs/``; gives the files."""
-    made = {"images/architecture.svg": architecture(), **pages.reference()}
+    made = {"images/architecture.svg": architecture(), "images/fleet-day.svg": fleet_day(), **pages.reference()}
     for name, text in made.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +42,14 @@ def architecture() -> str:
         )
 
 
+def fleet_day() -> str:
+    """A serving and a training fleet while capacity comes and goes, decided by the controller's own code."""
+    from . import day, timeline
+
+    return timeline.draw([make() for make in day.DAYS], title="A day of two fleets while capacity comes and goes")
+
+
 if __name__ == "__main__":
+    sys.path.append(str(lambda_root()))  # a source root like the others, which nobody installs
     for path in build(DOCS):
         print(path.relative_to(ROOT))

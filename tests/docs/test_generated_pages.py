@@ -33,9 +33,10 @@ def test_the_committed_pages_are_those_the_code_gives(built):
     assert not stale, f"run make docs: {', '.join(stale)}"
 
 
-def test_the_picture_is_drawn_inside_its_frame(built):
-    """Every box and every line end lies within the view; nothing is cut off."""
-    root = ElementTree.fromstring((built / "images" / "architecture.svg").read_text())
+@pytest.mark.parametrize("picture", ["architecture", "fleet-day"])
+def test_a_picture_is_drawn_inside_its_frame(built, picture):
+    """Every box and every text begins within the view; nothing is cut off."""
+    root = ElementTree.fromstring((built / "images" / f"{picture}.svg").read_text())
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
         assert float(rect.get("x", 0)) + float(rect.attrib["width"]) <= width
@@ -52,6 +53,33 @@ def test_the_picture_has_every_stack_and_what_it_takes(built):
     takers = re.findall(r">Artifacts: [^<]*key[^<]*</text>", svg)
     assert len(takers) == 5  # all but Models, which only asks the pipeline
     assert "trn1.32xlarge, 8 EFA interfaces" in svg
+
+
+@pytest.fixture(scope="session")
+def days():
+    from docs.day import DAYS
+
+    return [make() for make in DAYS]
+
+
+def test_the_days_show_every_reason_to_move(days):
+    moves = [note.text for day in days for note in day.notes if note.ours]
+    assert {reason for text in moves for reason in text.partition(": ")[2].split(", ")} == {
+        "short",
+        "interrupted",
+        "closing",
+        "return",
+    }
+
+
+def test_the_days_hold_what_the_page_about_fleets_says(days):
+    """Never more than max; base where it belongs; a gang whole in one pool or nowhere."""
+    serving, training = days
+    for day in days:
+        assert all(sum(counts) <= day.most for counts in zip(*day.serving.values(), day.starting, strict=True))
+    assert min(serving.serving["on-demand"]) == 2
+    for counts in training.serving.values():
+        assert set(counts) == {0, 8}
 
 
 def test_a_resource_type_nobody_decided_on_is_refused(tmp_path):
