@@ -93,7 +93,7 @@ class HookFunction(Construct):
             code=_hook_code(place),
             role=self.role.arn,
             logging_config={"logGroup": log_group.ref},
-            environment={"variables": dict(environment)},
+            environment={"variables": dict(environment)} if environment else None,
             kms_key_arn=key_arn(key),
             memory_size=256,
             timeout=timeout_seconds,

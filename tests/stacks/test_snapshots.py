@@ -12,11 +12,13 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 # What moves with the content of code and not with the infrastructure.
 ASSET = re.compile(r"[0-9a-f]{64}")
+BOOT = re.compile(r"content: H4sI[0-9A-Za-z+/=]+")  # the packed scripts of an instance: tests/instance runs them
 VERSION = re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}")
 
 
 def scrub(template: dict[str, Any]) -> Any:
-    return json.loads(VERSION.sub(r"\1<version>", ASSET.sub("<asset>", json.dumps(template))))
+    scrubbed = BOOT.sub("content: <boot>", ASSET.sub("<asset>", json.dumps(template)))
+    return json.loads(VERSION.sub(r"\1<version>", scrubbed))
 
 
 @pytest.fixture
@@ -33,3 +35,6 @@ def test_templates_are_as_reviewed(each_assembly, snapshot_json):
 def test_scrubbing_hides_content_hashes_and_nothing_else():
     before = {"S3Key": "a" * 64 + ".zip", "Ref": "HookCurrentVersionABCDEF01" + "0" * 32, "Size": 512}
     assert scrub(before) == {"S3Key": "<asset>.zip", "Ref": "HookCurrentVersionABCDEF01<version>", "Size": 512}
+    assert scrub({"UserData": "path: a\n  content: H4sIAAAA+/9=\nruncmd:"}) == {
+        "UserData": "path: a\n  content: <boot>\nruncmd:"
+    }
