@@ -165,8 +165,8 @@ def test_an_interruption_with_no_other_pool_is_made_good_in_the_same() -> None:
     world.minutes(8)
     assert world.serving() == {"spot": 4}
     world.retarget(6)
-    world.minutes(5)
-    assert world.serving() == {"spot": 6}
+    world.minutes(1)
+    assert world.desired() == {"spot": 6}
     assert reasons(world) == []
 
 
