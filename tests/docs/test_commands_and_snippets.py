@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import re
 import shlex
 import subprocess
 import sys
+import urllib.request
 from functools import cache
 from pathlib import Path
 
@@ -16,17 +18,25 @@ import pytest
 import yaml
 from botocore import xform_name
 
+from neuron_cdk.local import EmbeddedAws
+
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).parent
 
 
-def test_a_command_that_is_shown_exists(command):
-    """``make`` targets, our commands and the CDK's with their flags, operations of AWS's command line, files named."""
+def test_a_command_that_is_shown_exists(command, embedded_aws):
+    """``make`` targets, our commands and the CDK's with their flags, operations of AWS's command line, files named.
+
+    What is sent to the embedded AWS is sent to one, and taken.
+    """
     for part in re.split(r" && ", command):
         words = shlex.split(re.split(r" > ", part)[0])
         for word in words:
             if word.startswith(("deployments/", "tests/")):
                 assert (ROOT / word).exists(), f"{word} is not there"
+        if words[0] == "curl":
+            _curl(words[1:], embedded_aws())
+            continue
         check = CHECKS.get(words[0])
         assert check, f"nobody checks commands that begin with {words[0]!r}: {command}"
         check(words[1:])
@@ -78,6 +88,21 @@ def _aws(arguments: list[str]) -> None:
 def _python(arguments: list[str]) -> None:
     assert arguments[0] == "-m"
     assert importlib.util.find_spec(arguments[1]), f"there is no module {arguments[1]}"
+
+
+def _curl(arguments: list[str], aws: EmbeddedAws) -> None:
+    """Only as ``curl [-X METHOD] http://127.0.0.1:4566/PATH [-d BODY]``."""
+    options = argparse.ArgumentParser()
+    options.add_argument("-X", default="GET")
+    options.add_argument("-d")
+    options.add_argument("url")
+    given = options.parse_args(arguments)
+    own = "http://127.0.0.1:4566"
+    assert given.url.startswith(own)
+    body = given.d.encode() if given.d else None
+    request = urllib.request.Request(aws.url + given.url.removeprefix(own), body, method=given.X)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
 
 
 def _anything(_arguments: list[str]) -> None:
