@@ -1,4 +1,4 @@
-"""Lambda entry points of the compile path.
+"""Lambda entry points: the compile path, and the controllers of fleets.
 
 Each handler module parses its event and logs one line per decision; what is decided lies in modules that know neither
 AWS nor the clock; ``aws`` alone speaks boto3. Beside boto3, which the runtime has, only the standard library is used.

@@ -190,12 +190,13 @@ def test_a_serving_fleet_falls_back_to_on_demand_and_returns_to_spot_without_los
 
 
 def test_an_interruption_is_replaced_by_another_pool(fleets: Fleets, eventually: Callable[..., Any]) -> None:
-    """Follows the test before: two on demand, four spot."""
+    """Follows the test before: two on demand, four spot, and no spot to replace what goes."""
     group = fleets.groups("serve")["spot"]
     (described,) = fleets.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group])[
         "AutoScalingGroups"
     ]
     lost = described["Instances"][0]["InstanceId"]
+    fleets.limit(spot=3)
 
     fleets.aws.control("interrupt", {"instance": lost})
 
