@@ -44,13 +44,18 @@ def written(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
 
 
 @pytest.fixture
-def diagnose(embedded_aws: EmbeddedAws, written: Callable[..., Path]) -> Callable[[Mapping[str, Any]], Report]:
-    def run(sections: Mapping[str, Any]) -> Report:
+def diagnose_in(written: Callable[..., Path]) -> Callable[[EmbeddedAws, Mapping[str, Any]], Report]:
+    def run(aws: EmbeddedAws, sections: Mapping[str, Any]) -> Report:
         session = boto3.Session("test", "test", region_name="us-east-1")
         deployment = spec.load(written(sections)).deployment
-        return examine(deployment, BotoAws(session, "us-east-1", endpoint=embedded_aws.url))
+        return examine(deployment, BotoAws(session, "us-east-1", endpoint=aws.url))
 
     return run
+
+
+@pytest.fixture
+def diagnose(embedded_aws: EmbeddedAws, diagnose_in: Callable[..., Report]) -> Callable[[Mapping[str, Any]], Report]:
+    return lambda sections: diagnose_in(embedded_aws, sections)
 
 
 @pytest.fixture
@@ -63,7 +68,6 @@ def put(embedded_aws: EmbeddedAws) -> Iterator[Callable[[str, Mapping[str, Any]]
 
     yield send
     send("quotas", {})
-    send("reservations", {BLOCK: None})
 
 
 def _fleet(**more: Any) -> dict[str, Any]:
@@ -98,17 +102,25 @@ def test_zone_names_are_this_accounts(diagnose: Callable[..., Report]) -> None:
     assert report.findings[0].message == "us-east-1e is use1-az5 in this account"
 
 
-def test_a_block_is_compared_with_its_fleet(diagnose: Callable[..., Report], put: Any) -> None:
+def test_a_block_is_compared_with_its_fleet(own_aws: EmbeddedAws, diagnose_in: Callable[..., Report]) -> None:
+    """In an embedded AWS whose clock is this machine's, as the doctor's is."""
+    own_aws.up()
+
+    def diagnose(file: Mapping[str, Any]) -> Report:
+        return diagnose_in(own_aws, file)
+
     file = _fleet(zone="use1-az5", capacity=[{"kind": "capacity-block", "reservation": BLOCK}, {"kind": "on-demand"}])
     assert _found(diagnose(file)) == [("017", "fleets.train.capacity[0].reservation")]
     now = time.time()
     block = {"instance_type": "trn1.32xlarge", "count": 4, "zone": "use1-az5", "type": "capacity-block"}
 
-    put("reservations", {BLOCK: block | {"end": now + 30 * 86_400}})
+    own_aws.control("reservations", {BLOCK: block | {"end": now + 30 * 86_400}})
     assert diagnose(file).findings == ()
-    put("reservations", {BLOCK: block | {"start": now + 7200, "end": now + 86_400, "zone": "use1-az4", "count": 2}})
+    own_aws.control(
+        "reservations", {BLOCK: block | {"start": now + 7200, "end": now + 86_400, "zone": "use1-az4", "count": 2}}
+    )
     assert {code for code, _ in _found(diagnose(file))} == {"020", "021", "022", "023"}
-    put("reservations", {BLOCK: block | {"end": now - 60}})
+    own_aws.control("reservations", {BLOCK: block | {"end": now - 60}})
     assert _found(diagnose(file)) == [("018", "fleets.train.capacity[0].reservation")]
 
 
