@@ -76,7 +76,11 @@ def _resized(fleet: Fleet, before: State, after: State) -> Iterator[Event]:
 def _unavailable(fleet: Fleet, before: State, after: State) -> Iterator[Event]:
     """Told when it begins; the metric tells how long it lasts."""
     if after.unplaced and not before.unplaced:
-        short = [pool.name for pool in fleet.pools if pool.name in after.short]
+        short = [
+            pool.name
+            for pool in fleet.pools
+            if pool.name in after.short and after.now < after.short[pool.name].at + fleet.return_after_s
+        ]
         yield _event(fleet, after, "Fleet Capacity Unavailable", {"unplaced": after.unplaced, "pools": short})
 
 

@@ -123,3 +123,28 @@ def test_the_file_and_plain_props_make_the_same_template(build):
 def test_every_field_of_a_fleet_in_the_file_is_a_parameter_of_the_construct():
     parameters = set(NeuronFleet.__init__.__annotations__)
     assert set(spec.Fleet.model_fields) - parameters == {"zone"}  # a list there: zones
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"instance_types": "inf2.xlarge"}, r"instance_types is one text, 'inf2.xlarge': give a list"),
+        ({"model": "encoder"}, "model is 'encoder': give a CompiledModel"),
+        ({"purpose": "fun"}, "purpose: Input should be 'training' or 'inference', given 'fun'"),
+        ({"drain_minutes": 0}, "drain_minutes: Input should be greater than or equal to 1, given 0"),
+        ({"ami": "ami-1"}, "ami: this is not an AMI id, given 'ami-1'"),
+    ],
+)
+def test_a_wrong_prop_is_named_with_what_is_allowed(wrong, says, build):
+    with pytest.raises(ValueError, match=says):
+        build(lambda stack, given: NeuronFleet(stack, "Fleet", **{**given, **PLAIN, **wrong}))
+
+
+def test_commands_in_one_text_are_refused():
+    with pytest.raises(ValueError, match="commands is one text, 'echo hi': give a list"):
+        Additions(commands="echo hi")
+
+
+def test_a_block_device_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="a block device has device and no deviceName"):
+        Additions(block_devices=[{"device": "x"}])

@@ -39,3 +39,13 @@ class Additions:
     policies: Sequence[iam.PolicyStatement] = ()
     commands: Sequence[str] = ()
     block_devices: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.commands, str):
+            raise ValueError(f'commands is one text, {self.commands[:40]!r}: give a list of commands, ["…"]')
+        for device in self.block_devices:
+            if "deviceName" not in device:
+                raise ValueError(
+                    f"a block device has {', '.join(sorted(device)) or 'nothing'} and no deviceName: "
+                    'write it as {"deviceName": "/dev/sdf", "ebs": {"volumeSize": 100}}'
+                )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_kms as kms
 from constructs import Construct
+from pydantic import ValidationError
 
 from .. import spec
 from ..catalog import instances, software
@@ -83,6 +84,10 @@ class NeuronFleet(Construct):
         existing: Existing | None = None,
         additions: Additions | None = None,
     ) -> None:
+        if isinstance(instance_types, str):
+            raise ValueError(f'instance_types is one text, {instance_types!r}: give a list, ["{instance_types}"]')
+        if not isinstance(model, CompiledModel | None):
+            raise ValueError(f"model is {model!r}: give a CompiledModel, the construct that compiles it")
         given = {
             "purpose": purpose,
             "instance_types": tuple(instance_types),
@@ -103,7 +108,7 @@ class NeuronFleet(Construct):
         super().__init__(scope, construct_id)
         self.name = self.node.path
         """Its path: the value of the metric dimension ``Fleet`` and of the tag ``neuron-cdk:fleet``."""
-        self._fleet = fleet = spec.Fleet(**{key: value for key, value in given.items() if value is not None})
+        self._fleet = fleet = _fleet(given)
         self._existing = existing = existing or Existing()
         self._additions = additions = additions or Additions()
         self._store, self._vpc, self._model = store, vpc, model
@@ -397,3 +402,14 @@ class NeuronFleet(Construct):
             "alarms": alarms,
             "warmup_s": 0,  # the launch hook holds an instance back until it is warm
         }
+
+
+def _fleet(given: Mapping[str, Any]) -> spec.Fleet:
+    """The fleet as the deployment file would have it. Raises ``ValueError``, a value that is wrong a line."""
+    try:
+        return spec.Fleet(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}, given {one['input']!r:.60}" for one in error.errors()
+        ]
+        raise ValueError("\n".join(wrong)) from None

@@ -151,7 +151,7 @@ Ami = Annotated[
 Reservation = Annotated[
     str,
     Text(
-        r"cr-([0-9a-f]{8}|[0-9a-f]{17})",
+        r"cr-[0-9a-f]{17}",
         "NCDK-CAPACITY-001",
         "a capacity reservation id",
         "cr- and 17 hexadecimal digits",

@@ -39,10 +39,18 @@ NOTHING_KNOWN = Surroundings()
 
 
 def other_place(arn: str, around: Surroundings) -> str | None:
-    """The account and region of an ARN when they are not those of the surroundings."""
-    region, account = arn.split(":")[3:5]
-    here = around.region in (None, region) and around.account in (None, account)
-    return None if here else Surroundings(region=region, account=account).place
+    """Where an ARN leads when that is not the account, region and partition of the surroundings."""
+    _, partition, _, region, account = arn.split(":")[:5]
+    if around.region not in (None, region) or around.account not in (None, account):
+        return Surroundings(region=region, account=account).place
+    return None if partition == _partition(region, partition) else f"partition {partition}"
+
+
+def _partition(region: str, otherwise: str) -> str:
+    try:
+        return regions.get(region).partition
+    except regions.UnknownRegion:  # another rule refuses it
+        return otherwise
 
 
 def instance(name: str) -> InstanceType | None:
