@@ -156,6 +156,7 @@ _WARNINGS = {
     "NCDK-SCHEDULE-005": "A scheduled size never comes again.",
     "NCDK-LIFETIME-002": "Instances of a capacity block are replaced by age.",
     "NCDK-ROLLOUT-004": "SageMaker updates Inf1 endpoints all at once.",
+    "NCDK-REFRESH-004": "The pauses of a refresh outlast what a deploy waits for.",
 }
 
 _INFOS = {

@@ -8,6 +8,8 @@ from ..deployment import Fleet
 from ..findings import Problem
 from .common import Surroundings, instance
 
+# CloudFormation waits an hour for a custom resource; the controller answers five minutes before.
+_WATCHED_MINUTES = 55
 _SPOT_NOTICE_MINUTES = 2
 
 
@@ -75,6 +77,15 @@ def refreshes_are_possible(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
             f"with all of {fleet.size.max} in service, a new instance has no room below the fleet's max",
             "0 to 99; 100 with max above min",
             "raise max by one, or let one instance go first",
+        )
+    pauses = len(fleet.refresh.checkpoints) * fleet.refresh.bake_minutes
+    if pauses > _WATCHED_MINUTES:
+        yield Problem(
+            "NCDK-REFRESH-004",
+            ("refresh", "bake_minutes"),
+            f"its pauses alone are {pauses} minutes; a deploy waits {_WATCHED_MINUTES} and takes nothing back later",
+            f"checkpoints times bake_minutes at most {_WATCHED_MINUTES}, less the time the instances take",
+            "fewer checkpoints, or shorter pauses",
         )
 
 
