@@ -133,12 +133,34 @@ def test_a_jump_ends_a_sleep(module: ModuleType) -> None:
         ({"speed": 0}, "speed is 0: give a number above 0, at most 100,000"),
         ({"speed": "fast"}, "speed is 'fast': give a number"),
         ({"advance_s": -1}, "advance_s is -1: the clock only goes forward, give 0 or more"),
+        ({"advance_s": float("nan")}, "advance_s is nan: the clock only goes forward, give 0 or more"),
+        ({"advance_s": float("inf")}, "advance_s is inf: the clock only goes forward, give 0 or more"),
+        ({"advance_s": 1e300}, "advance_s is 1e\\+300: .* at most 315,360,000"),
+        ({"speed": float("nan")}, "speed is nan: give a number above 0, at most 100,000"),
         ({"pace": 2}, "the clock has no pace: give speed, advance_s"),
     ],
 )
 def test_says_what_is_wrong_with_a_request(embedded_aws: EmbeddedAws, wanted: dict[str, Any], why: str) -> None:
     with pytest.raises(LocalError, match=why):
         embedded_aws.control("clock", wanted)
+
+
+def test_what_is_refused_leaves_the_clock_as_it_was(embedded_aws: EmbeddedAws) -> None:
+    before = embedded_aws.set_clock()
+    with pytest.raises(LocalError, match="advance_s is nan"):
+        embedded_aws.control("clock", {"speed": 120, "advance_s": float("nan")})
+    after = embedded_aws.control("clock", {})
+    assert after["speed"] == 1
+    assert before <= after["now"] < before + 60
+
+
+@pytest.mark.parametrize("saved", [{"offset": float("nan"), "speed": 1.0}, {"offset": 5.0, "speed": float("nan")}])
+def test_a_saved_clock_that_tells_no_time_is_not_loaded(
+    module: ModuleType, clock: Any, saved: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "clock", clock)
+    module.load_persisted_state(saved)
+    assert (clock.now(), clock.speed) == (1000, 1)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The one clock of what acts by itself here: fleets, schedules, waits. It can run faster than real time, and jump.
 
 At speed 1 it tells real time. A jump does not skip what was to happen meanwhile: each timer on the way runs with the
-clock at the moment it was due, in order, and may set others, so that an hour of a fleet's life passes as it would have.
+clock at the moment it was due, in order, and may set others, so that an hour of a group's life passes as it would have.
+Schedules are no timers: ``schedules`` looks at them when the jump is over, so that a rule that was due on the way, such
+as a controller's every minute, fires once. Whoever wants to see controllers work sets the speed.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +20,8 @@ from typing import Any
 logger = logging.getLogger("neuron_cdk.local")
 
 MOST_SPEED = 100_000.0
+MOST_JUMP = 10 * 365 * 86_400.0
+"""Seconds; a time that no calendar holds would break everything that writes one."""
 
 
 class Timer:
@@ -78,20 +83,18 @@ class Clock:
 
     def set_speed(self, speed: float) -> None:
         """Seconds of this clock that pass in a real one. Raises ``ValueError`` outside 0 < speed <= 100,000."""
-        if not 0 < speed <= MOST_SPEED:
-            raise ValueError(f"speed is {speed:g}: give a number above 0, at most {MOST_SPEED:,.0f}")
+        check_speed(speed)
         with self._changed:
             self._at(self._now())
             self._speed = float(speed)
             self._changed.notify_all()
 
     def advance(self, seconds: float) -> None:
-        """Jump; returns when everything that was due on the way has run. Raises ``ValueError`` below 0.
+        """Jump; returns when every timer on the way has run. Raises ``ValueError`` outside 0 to ten years.
 
-        Never call it from a timer, which it would wait for.
+        Scheduled rules fire after it, once each. Never call it from a timer, which it would wait for.
         """
-        if seconds < 0:
-            raise ValueError(f"advance_s is {seconds:g}: the clock only goes forward, give 0 or more")
+        check_jump(seconds)
         with self._changed:
             while self._jump is not None:  # one at a time
                 self._changed.wait()
@@ -108,6 +111,10 @@ class Clock:
             return {"offset": self._now() - self._real(), "speed": self._speed}
 
     def restore(self, saved: dict[str, float]) -> None:
+        """Go on as saved. Raises ``ValueError`` when no clock can go on like that, and stays as it is."""
+        check_speed(saved["speed"])
+        if not math.isfinite(saved["offset"]):
+            raise ValueError(f"the offset is {saved['offset']}")
         with self._changed:
             self._at(self._real() + saved["offset"])
             self._speed = saved["speed"]
@@ -163,6 +170,20 @@ clock = Clock()
 """The server's."""
 
 
+def check_speed(speed: float) -> None:
+    """Raise ``ValueError`` for what is no speed: not a number is none either."""
+    if not 0 < speed <= MOST_SPEED:
+        raise ValueError(f"speed is {speed}: give a number above 0, at most {MOST_SPEED:,.0f}")
+
+
+def check_jump(seconds: float) -> None:
+    """Raise ``ValueError`` for seconds that the clock cannot jump: not a number is none either."""
+    if not 0 <= seconds <= MOST_JUMP:
+        raise ValueError(
+            f"advance_s is {seconds}: the clock only goes forward, give 0 or more, at most {MOST_JUMP:,.0f} (ten years)"
+        )
+
+
 def iso(moment: float) -> str:
     """A moment as AWS writes it in texts and events: ``2026-03-01T12:00:00Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
@@ -177,7 +198,8 @@ def described() -> dict[str, Any]:
 def change(wanted: dict[str, Any]) -> dict[str, Any]:
     """``PUT /_neuron_cdk/clock``: ``{"speed": 120}``, ``{"advance_s": 3600}`` or both. Raises ``ValueError``.
 
-    Returns when what was due on the way of a jump has run.
+    Returns when every timer on the way of a jump has run. Scheduled rules, and with them the fleets' controllers, which
+    look every minute, fire once after it, however often they were due: to watch controllers, set ``speed``.
     """
     unknown = sorted(wanted.keys() - {"speed", "advance_s"})
     if unknown:
@@ -185,6 +207,10 @@ def change(wanted: dict[str, Any]) -> dict[str, Any]:
     for name, value in wanted.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{name} is {value!r}: give a number")
+    if "speed" in wanted:
+        check_speed(wanted["speed"])
+    if "advance_s" in wanted:
+        check_jump(wanted["advance_s"])  # before anything changes
     if "speed" in wanted:
         clock.set_speed(wanted["speed"])
     if "advance_s" in wanted:
@@ -198,4 +224,7 @@ def get_state() -> dict[str, float]:
 
 def load_persisted_state(saved: dict[str, float]) -> None:
     if saved:
-        clock.restore(saved)
+        try:
+            clock.restore(saved)
+        except ValueError as error:
+            logger.error("the saved clock cannot be used (%s): it tells real time again", error)

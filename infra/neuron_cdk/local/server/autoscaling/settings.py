@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..clock import MOST_JUMP
+
 _DEFAULTS: dict[str, Any] = {
     "boot_s": 30,
     "warm_boot_s": 10,
@@ -30,7 +32,7 @@ def change(wanted: dict[str, Any]) -> dict[str, Any]:
         if name in ("launch", "terminate"):
             if value not in _ANSWERS:
                 raise ValueError(f"{name} is {value!r}: give {', '.join(_ANSWERS)}")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_JUMP:
             raise ValueError(f"{name} is {value!r}: give seconds, 0 or more")
     _settings.update(wanted)
     return dict(_settings)
