@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from botocore.model import OperationModel, ServiceModel, Shape
 
 from .. import api
 from ..api import Operation, Response, ServiceError
+
+logger = logging.getLogger("neuron_cdk.local")
 
 _XML = "text/xml"
 
@@ -38,6 +41,10 @@ def handler(service: str, operations: Mapping[str, Operation]) -> Callable[..., 
             return _respond(known, operation, call(service, operations, name, request))
         except ServiceError as error:
             return _fail(known, error)
+        except Exception:
+            # Let through, it would be answered as JSON, which no client of this protocol can read.
+            logger.exception("%s %s failed", service, name)
+            return _fail(known, ServiceError("InternalFailure", f"{name} failed: the server's log says why", 500))
 
     return handle_request
 
