@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -9,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import boto3
+import botocore.parsers
 import pytest
 
 from neuron_cdk.local import EmbeddedAws, LocalError
@@ -115,6 +119,17 @@ def last_activity(client: Clients) -> Callable[[str], dict[str, Any]]:
     return describe
 
 
+@pytest.fixture
+def shown(embedded_aws: EmbeddedAws) -> Callable[[str], Any]:
+    """What GET answers of a control."""
+
+    def get(name: str) -> Any:
+        with urllib.request.urlopen(f"{embedded_aws.url}/_neuron_cdk/{name}", timeout=10) as answer:
+            return json.load(answer)
+
+    return get
+
+
 # Short
 
 
@@ -201,6 +216,34 @@ def test_another_type_is_taken_when_the_first_is_short(spot: Any, later: Any, co
 def test_says_what_is_wrong_with_a_limit(embedded_aws: EmbeddedAws) -> None:
     with pytest.raises(LocalError, match="spot is -1: give how many instances there can be, or null for no limit"):
         embedded_aws.control("capacity", {"pools": {"spot": -1}})
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("spott", "spott: there is no kind of capacity or group 'spott': give spot, on-demand, .*cr-"),
+        ("cr-", "cr-: there is no kind of capacity or group"),
+        ("spot/", "spot/: the catalogue has no instance type ''.* or no slash"),
+        ("spot/inf2.xlrge", "the catalogue has no instance type 'inf2.xlrge'; did you mean inf2.xlarge"),
+    ],
+)
+def test_a_limit_of_nothing_there_is_is_refused(embedded_aws: EmbeddedAws, shown: Any, name: str, why: str) -> None:
+    with pytest.raises(LocalError, match=why):
+        embedded_aws.control("capacity", {"pools": {"spot": 7, name: 0}})
+    assert not shown("capacity")["pools"].keys() & {"spot", name}
+
+
+def test_limits_are_shown(group: Any, controlled: Any, shown: Any) -> None:
+    limits = {group(): 4, "on-demand/inf2.xlarge": 2, "cr-0a1b2c3d4e5f60718": 0}
+    controlled("capacity", pools=limits)
+    assert shown("capacity")["pools"].items() >= limits.items()
+
+
+def test_the_limit_of_a_group_that_is_gone_can_be_taken_away(group: Any, client: Clients, embedded_aws: Any) -> None:
+    name = group()
+    embedded_aws.control("capacity", {"pools": {name: 0}})
+    client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+    assert name not in embedded_aws.control("capacity", {"pools": {name: None}})["pools"]
 
 
 # Spot
@@ -431,3 +474,48 @@ def test_a_reservation_is_in_the_region_of_its_zone(reserve: Any, embedded_aws: 
     )
     found = ec2.describe_capacity_reservations()["CapacityReservations"]
     assert [(each["CapacityReservationId"], each["AvailabilityZone"]) for each in found] == [(identifier, "us-east-2a")]
+
+
+def test_reservations_are_shown(reserve: Any, shown: Any) -> None:
+    identifier = reserve(3)
+    found = {
+        each["CapacityReservationId"]: each["TotalInstanceCount"] for each in shown("reservations")["reservations"]
+    }
+    assert found[identifier] == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"start": 2000, "end": 2000}, "cr-1: end is 2000, not after start, 2000.0: give a later end"),
+        ({"end": float("nan")}, "cr-1: end is nan: give epoch seconds"),
+        ({"count": -1}, "cr-1: count is -1: give how many instances are reserved"),
+    ],
+)
+def test_what_is_no_reservation_is_refused_and_changes_nothing(
+    embedded_aws: EmbeddedAws, reserve: Any, shown: Any, changed: dict[str, Any], why: str
+) -> None:
+    identifier = reserve(3)
+    wanted = {"instance_type": "inf2.xlarge", "count": 1, "zone": "use1-az1"} | changed
+    with pytest.raises(LocalError, match=why):
+        embedded_aws.control("reservations", {identifier: None, "cr-1": wanted})
+    found = {each["CapacityReservationId"] for each in shown("reservations")["reservations"]}
+    assert identifier in found
+    assert "cr-1" not in found
+
+
+# The protocol
+
+
+def test_an_internal_error_is_one_that_clients_can_read() -> None:
+    from neuron_cdk.local.server.autoscaling import protocol
+
+    def broken(_: dict[str, Any]) -> dict[str, Any]:
+        raise KeyError("a mistake of ours")
+
+    handle = protocol.handler("autoscaling", {"DescribeAutoScalingGroups": broken})
+    body = b"Action=DescribeAutoScalingGroups&Version=2011-01-01"
+    status, headers, content = asyncio.run(handle("POST", "/", {}, body, {}))
+    answer = {"status_code": status, "headers": headers, "body": content}
+    parsed = botocore.parsers.create_parser("query").parse(answer, None)
+    assert (status, parsed["Error"]["Code"]) == (500, "InternalFailure")

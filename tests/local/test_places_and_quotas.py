@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from neuron_cdk.catalog import regions
-from neuron_cdk.local import EmbeddedAws
+from neuron_cdk.local import EmbeddedAws, LocalError
 
 Clients = Callable[[str], Any]
 
@@ -58,10 +56,8 @@ def test_offerings_are_the_catalogues_by_zone_and_by_region(client: Clients) -> 
 
 @pytest.fixture
 def granted(embedded_aws: EmbeddedAws) -> Any:
-    def grant(quotas: dict[str, float]) -> None:
-        body = json.dumps(quotas).encode()
-        request = urllib.request.Request(f"{embedded_aws.url}/_neuron_cdk/quotas", body, method="PUT")
-        urllib.request.urlopen(request, timeout=10).close()
+    def grant(quotas: dict[str, Any]) -> None:
+        embedded_aws.control("quotas", quotas)
 
     yield grant
     grant({})
@@ -85,3 +81,30 @@ def test_quotas_are_generous_until_a_test_says_otherwise(client: Clients, grante
     assert code_of(quotas.get_service_quota, ServiceCode="ec2", QuotaCode="L-FFFFFFFF").code == (
         "NoSuchResourceException"
     )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"L-2C3B7624": "x"}, "L-2C3B7624 is 'x': give a number from 0 to 1,000,000,000, or null"),
+        ({"L-2C3B7624": -2}, "L-2C3B7624 is -2: give a number from 0"),
+        ({"L-2C3B7624": float("nan")}, "L-2C3B7624 is nan: give a number from 0"),
+        ({"L-2C3B7624": True}, "L-2C3B7624 is True: give a number from 0"),
+        ({"L-FFFFFFFF": 2}, "L-FFFFFFFF is no quota known here: give codes that ListServiceQuotas lists"),
+    ],
+)
+def test_what_is_no_quota_is_refused_and_changes_nothing(
+    client: Clients, granted: Any, wanted: dict[str, Any], why: str
+) -> None:
+    granted({"L-6B0D517C": 4})
+    with pytest.raises(LocalError, match=why):
+        granted({"L-6B0D517C": 8} | wanted)
+    quota = client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode="L-6B0D517C")["Quota"]
+    assert quota["Value"] == 4.0
+
+
+def test_null_takes_a_quota_away(client: Clients, granted: Any) -> None:
+    granted({"L-6B0D517C": 4})
+    granted({"L-6B0D517C": None})
+    quota = client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode="L-6B0D517C")["Quota"]
+    assert quota["Value"] == 10_000.0

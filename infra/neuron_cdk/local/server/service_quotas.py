@@ -34,13 +34,29 @@ _VCPU_QUOTAS = {
 }
 """Service Quotas' own names, as its default quotas list them."""
 
+_MOST = 1_000_000_000
+
 _granted: dict[str, float] = {}
 
 
-def grant(values: dict[str, float]) -> None:
-    """Set what is granted by quota code; everything not named is generous again."""
+def grant(wanted: dict[str, Any]) -> dict[str, Any]:
+    """``PUT /_neuron_cdk/quotas``: ``{"L-2C3B7624": 256}``; everything not named, or null, is generous again.
+
+    Raises ``ValueError``, with everything as it was.
+    """
+    known = {code for _, code in _quotas()}
+    for code, value in wanted.items():
+        if code not in known:
+            raise ValueError(
+                f"{code} is no quota known here: give codes that ListServiceQuotas lists, as {min(_VCPU_QUOTAS)}"
+            )
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST
+        ):
+            raise ValueError(f"{code} is {value!r}: give a number from 0 to {_MOST:,}, or null for {GENEROUS:,.0f}")
     _granted.clear()
-    _granted.update(values)
+    _granted.update({code: float(value) for code, value in wanted.items() if value is not None})
+    return {"quotas": dict(_granted)}
 
 
 @cache

@@ -1,11 +1,12 @@
 """The server's own paths.
 
 ``GET /_neuron_cdk/status`` says what runs; ``PUT /_neuron_cdk/limits`` limits capacity; ``PUT /_neuron_cdk/quotas``
-with ``{"L-2C3B7624": 256}`` says what Service Quotas grants. For fleets, each answering how it stands then:
+with ``{"L-2C3B7624": 256}`` says what Service Quotas grants, null that it is generous again. For fleets, each answering
+how it stands then:
 
 - ``PUT /_neuron_cdk/clock`` with ``{"speed": 120}`` or ``{"advance_s": 3600}``; ``GET`` shows it;
-- ``PUT /_neuron_cdk/capacity`` says how many instances there can be: ``autoscaling.capacity``;
-- ``PUT /_neuron_cdk/reservations`` makes reservations and capacity blocks: ``autoscaling.reservations``;
+- ``PUT /_neuron_cdk/capacity`` says how many instances there can be: ``autoscaling.capacity``; ``GET`` shows it;
+- ``PUT /_neuron_cdk/reservations`` makes reservations and capacity blocks: ``autoscaling.reservations``; ``GET`` too;
 - ``PUT /_neuron_cdk/instances`` says how instances boot and answer hooks: ``autoscaling.settings``;
 - ``POST /_neuron_cdk/interrupt`` with ``{"instance": "i-…"}`` takes a spot instance, ``POST /_neuron_cdk/rebalance``
   says that it is at risk.
@@ -51,16 +52,16 @@ def _route(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
     if (method, path) == ("PUT", "/_neuron_cdk/limits"):
         capacity.limit(json.loads(body))
         return 200, {}
-    if (method, path) == ("PUT", "/_neuron_cdk/quotas"):
-        service_quotas.grant(json.loads(body))
-        return 200, {}
     return 404, {"message": f"{method} {path} is not known here"}
 
 
 _CONTROLS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
     ("GET", "/_neuron_cdk/clock"): lambda _: clock.described(),
     ("PUT", "/_neuron_cdk/clock"): clock.change,
+    ("PUT", "/_neuron_cdk/quotas"): service_quotas.grant,
+    ("GET", "/_neuron_cdk/capacity"): controls.show_capacity,
     ("PUT", "/_neuron_cdk/capacity"): controls.capacity,
+    ("GET", "/_neuron_cdk/reservations"): controls.show_reservations,
     ("PUT", "/_neuron_cdk/reservations"): controls.reservations,
     ("PUT", "/_neuron_cdk/instances"): controls.instances,
     ("POST", "/_neuron_cdk/interrupt"): controls.interrupt,

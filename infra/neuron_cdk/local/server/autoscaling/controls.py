@@ -23,6 +23,14 @@ def _control(name: str, change: _Change) -> _Change:
     return run
 
 
+def _shown(name: str, show: Callable[[], Any]) -> _Change:
+    def run(_: dict[str, Any]) -> dict[str, Any]:
+        with store.lock:
+            return {name: show()}
+
+    return run
+
+
 def _to_instance(act: Callable[[str], None]) -> _Change:
     def change(wanted: dict[str, Any]) -> str:
         if wanted.keys() != {"instance"}:
@@ -33,6 +41,8 @@ def _to_instance(act: Callable[[str], None]) -> _Change:
     return change
 
 
+show_capacity = _shown("pools", pools.get_state)
+show_reservations = _shown("reservations", reserved.shown)
 capacity = _control("pools", pools.change)
 reservations = _control("reservations", reserved.change)
 instances = _control("instances", settings.change)

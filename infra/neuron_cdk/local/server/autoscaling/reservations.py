@@ -22,6 +22,9 @@ _reservations = AccountRegionScopedDict()
 
 CLOSES_BEFORE = 30 * 60
 """Seconds before a capacity block's end at which EC2 begins to terminate its instances, and takes no more."""
+_HOUR = 3600
+_LATEST = 253_402_300_799
+"""The last second of the year 9999, beyond which no date can be written."""
 _TYPES = ("default", "capacity-block")
 _FIELDS = ("instance_type", "count", "zone", "start", "end", "type", "state")
 
@@ -30,25 +33,17 @@ def change(wanted: dict[str, Any]) -> list[Record]:
     """``PUT /_neuron_cdk/reservations``: by id, what is reserved, or null to forget it. Raises ``ValueError``.
 
     ``{"cr-…": {"instance_type": "trn1.32xlarge", "count": 16, "zone": "use2-az1", "start": epoch, "end": epoch or null,
-    "type": "capacity-block" or "default", "state": "active"}}``. ``start`` is now and ``state`` active when left out.
+    "type": "capacity-block" or "default", "state": "active"}}``. When left out, ``state`` is active and ``start`` now,
+    or an hour before an ``end`` that is past. What is wrong leaves everything as it was.
     """
     for identifier, given in wanted.items():
-        if not identifier.startswith("cr-"):
-            raise ValueError(f"{identifier} is no reservation's id: give cr-…")
+        _check(identifier, given)
+    for identifier, given in wanted.items():
         for (account, region, known), _ in everywhere():
             if known == identifier:
                 _reservations.pop_scoped(account, region, known)
         if given is None:
             continue
-        unknown = sorted(given.keys() - set(_FIELDS))
-        missing = [name for name in ("instance_type", "count", "zone") if name not in given]
-        if unknown or missing:
-            raise ValueError(f"{identifier}: give {', '.join(_FIELDS)}; unknown {unknown}, missing {missing}")
-        kind = given.get("type", "default")
-        if kind not in _TYPES:
-            raise ValueError(f"{identifier}: type is {kind!r}: give {' or '.join(_TYPES)}")
-        if kind == "capacity-block" and given.get("end") is None:
-            raise ValueError(f"{identifier}: a capacity block has an end")
         speak_for(get_account_id(), _region(given["zone"]))
         _reservations[identifier] = {
             "CapacityReservationId": identifier,
@@ -62,20 +57,64 @@ def change(wanted: dict[str, Any]) -> list[Record]:
             "TotalInstanceCount": given["count"],
             "EbsOptimized": True,
             "EphemeralStorage": False,
-            "StartDate": given.get("start", clock.now()),
+            "StartDate": _start(given),
             "CreateDate": clock.now(),
             "InstanceMatchCriteria": "targeted",
             "EndDateType": "unlimited" if given.get("end") is None else "limited",
             **({} if given.get("end") is None else {"EndDate": given["end"]}),
-            "ReservationType": kind,
+            "ReservationType": given.get("type", "default"),
             "_state": given.get("state", "active"),
         }
-    return [record for _, record in everywhere()]
+    return shown()
+
+
+def shown() -> list[Record]:
+    """Every reservation of every region, as it was made."""
+    return [copy.deepcopy(record) for _, record in everywhere()]
+
+
+def _check(identifier: str, given: Any) -> None:
+    """Raise ``ValueError`` when ``given`` makes no reservation; null makes none and is right."""
+    if not identifier.startswith("cr-"):
+        raise ValueError(f"{identifier} is no reservation's id: give cr-…")
+    if given is None:
+        return
+    if not isinstance(given, dict):
+        raise ValueError(f"{identifier} is {given!r}: give {', '.join(_FIELDS)} as a JSON object, or null to forget it")
+    unknown = sorted(given.keys() - set(_FIELDS))
+    missing = [name for name in ("instance_type", "count", "zone") if name not in given]
+    if unknown or missing:
+        raise ValueError(f"{identifier}: give {', '.join(_FIELDS)}; unknown {unknown}, missing {missing}")
+    count = given["count"]
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ValueError(f"{identifier}: count is {count!r}: give how many instances are reserved, 0 or more")
+    kind = given.get("type", "default")
+    if kind not in _TYPES:
+        raise ValueError(f"{identifier}: type is {kind!r}: give {' or '.join(_TYPES)}")
+    if kind == "capacity-block" and given.get("end") is None:
+        raise ValueError(f"{identifier}: a capacity block has an end")
+    for name in ("start", "end"):
+        moment = given.get(name)
+        if moment is not None and (
+            isinstance(moment, bool) or not isinstance(moment, int | float) or not 0 <= moment <= _LATEST
+        ):
+            raise ValueError(f"{identifier}: {name} is {moment!r}: give epoch seconds")
+    if given.get("end") is not None and given["end"] <= _start(given):
+        raise ValueError(f"{identifier}: end is {given['end']}, not after start, {_start(given)}: give a later end")
+    _region(given["zone"])
+
+
+def _start(given: dict[str, Any]) -> float:
+    if given.get("start") is not None:
+        return float(given["start"])
+    now = clock.now()
+    end = given.get("end")
+    return now if end is None or end > now else float(end) - _HOUR
 
 
 def _region(zone_id: str) -> str:
     """The region of a zone id: use2-az1 is in us-east-2."""
-    prefix, _, number = zone_id.partition("-az")
+    prefix, _, number = str(zone_id).partition("-az")
     for region in botocore.session.get_session().get_available_regions("ec2"):
         if number.isdigit() and _prefix(region) == prefix:
             return str(region)
