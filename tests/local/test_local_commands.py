@@ -69,6 +69,17 @@ def test_logs_of_nothing_is_one_line(local: Callable[..., Result], state: Path) 
     assert failed.stderr == f"neuron-cdk: there are no logs in {state}: the embedded AWS has not run there\n"
 
 
+@pytest.mark.parametrize("command", ["status", "down", "up", "logs"])
+def test_a_state_folder_that_is_a_file_is_one_line_and_exit_status_two(command: str, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.touch()
+
+    failed = CliRunner().invoke(app, [command, "--state", str(taken)])
+
+    assert (failed.exit_code, failed.stdout) == (2, "")
+    assert failed.stderr == f"neuron-cdk: the state folder cannot be {taken}: {taken} is not a folder\n"
+
+
 def test_a_port_in_use_is_one_line_and_exit_status_one(local: Callable[..., Result]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

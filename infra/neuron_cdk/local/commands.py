@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .errors import LocalError
-from .supervisor import EmbeddedAws, Status
+from .supervisor import EmbeddedAws, StateFolderError, Status
 
 app = typer.Typer(help="The embedded AWS: everything on this machine, no account.", no_args_is_help=True)
 
@@ -125,9 +125,17 @@ def _progress(message: str) -> None:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """A failure is one line and exit status 1."""
+    """A failure is one line and exit status 1, or 2 when the state folder cannot be one."""
     try:
         yield
+    except StateFolderError as error:
+        typer.echo(f"neuron-cdk: {error}", err=True)
+        raise typer.Exit(2) from error
     except LocalError as error:
+        typer.echo(f"neuron-cdk: {error}", err=True)
+        raise typer.Exit(1) from error
+    except BrokenPipeError:  # whoever read has enough: no failure to tell of
+        raise
+    except OSError as error:
         typer.echo(f"neuron-cdk: {error}", err=True)
         raise typer.Exit(1) from error
