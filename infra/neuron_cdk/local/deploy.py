@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 import botocore.exceptions
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +30,7 @@ from .supervisor import EmbeddedAws
 
 ACCOUNT = "000000000000"
 REQUESTS = 200
+_BOTO_ERRORS = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ResponseParserError)
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 
 
@@ -62,8 +64,9 @@ def deploy(file: Path, aws: EmbeddedAws, *, console: Console) -> Report:
     cli = CdkCli(environment=aws.environment(region), log=state / "cdk.log", alive=aws.is_running)
     report = Report(deployment=deployment.name)
     try:
-        with _step(console, "model in S3"):
-            put_sample(clients, deployment)
+        if MODEL in deployment.models:
+            with _step(console, "model in S3"):
+                put_sample(clients, deployment)
         out = state / "cdk.out"
         with _step(console, "cdk synth"):
             cli.synth(file, out)
@@ -74,9 +77,10 @@ def deploy(file: Path, aws: EmbeddedAws, *, console: Console) -> Report:
         report.stacks = [asdict(run) for run in runs]
         report.changes = any(run.changed for run in runs)
         report.models = _models(clients, deployment, since=wall)
-        with _step(console, f"{REQUESTS} requests an endpoint"):
-            report.endpoints = _endpoints(clients, deployment)
-    except (CdkError, botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError) as error:
+        if deployment.endpoints:
+            with _step(console, f"{REQUESTS} requests an endpoint"):
+                report.endpoints = _endpoints(clients, deployment)
+    except (CdkError, *_BOTO_ERRORS) as error:
         raise _explained(error, clients, aws, deployment) from error
     report.seconds = round(time.monotonic() - began, 1)
     _write(state / "report.json", report)
@@ -218,7 +222,7 @@ def call_sample(clients: Clients, endpoint: str) -> dict[str, Any]:
 
 
 def show(report: Report, console: Console) -> None:
-    """The report as tables."""
+    """The report as tables, those of what the deployment has."""
     stacks = Table("stack", "time", title=None, box=None, header_style="bold")
     for run in report.stacks:
         stacks.add_row(run["name"], f"{run['seconds']:.1f} s" if run["changed"] else "no changes")
@@ -226,7 +230,8 @@ def show(report: Report, console: Console) -> None:
     models = Table("model", "artifact key", "cache", "compile", box=None, header_style="bold")
     for name, model in report.models.items():
         models.add_row(name, model["artifact_key"][:16] + "…", model["cache"], f"{model['compile_seconds']:.1f} s")
-    console.print(models)
+    if report.models:
+        console.print(models)
     endpoints = Table("endpoint", "requests", "p50", "p99", "agrees with the original", box=None, header_style="bold")
     for name, endpoint in report.endpoints.items():
         if "requests" in endpoint:
@@ -237,7 +242,8 @@ def show(report: Report, console: Console) -> None:
                 f"{endpoint['p99_ms']:.1f} ms",
                 f"{endpoint['agreement']:.0%}, within {endpoint['max_difference']:.0e}",
             )
-    console.print(endpoints)
+    if report.endpoints:
+        console.print(endpoints)
     for endpoint in report.endpoints.values():
         some = list(endpoint.get("files", {}).items())[:4]
         if some:
@@ -250,8 +256,12 @@ def _explained(error: Exception, clients: Clients, aws: EmbeddedAws, deployment:
     """The first cause, in one sentence: the server that went away, or the resource that could not be made."""
     if not aws.is_running():
         return LocalError(f"the embedded AWS stopped during the deploy (log: {aws.logs_path}); run the same again")
-    reason = _first_failure(clients, deployment)
-    return LocalError(reason) if reason else error if isinstance(error, LocalError) else LocalError(str(error))
+    reason = None
+    with suppress(*_BOTO_ERRORS):  # what failed may be what would be asked
+        reason = _first_failure(clients, deployment)
+    if reason or not isinstance(error, LocalError):
+        return LocalError(reason or " ".join(str(error).split()))
+    return error
 
 
 def _first_failure(clients: Clients, deployment: spec.Deployment) -> str | None:
