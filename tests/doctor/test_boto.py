@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore import exceptions
+from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
 from neuron_cdk.doctor.aws import CannotAskError, DeniedError, FailedError, Quota, Zone
@@ -94,6 +95,17 @@ def test_no_way_to_aws() -> None:
 def test_a_profile_that_is_not_there() -> None:
     with pytest.raises(CannotAskError, match="nobody"), answered("sts:GetCallerIdentity"):
         raise exceptions.ProfileNotFound(profile="nobody")
+
+
+@pytest.mark.parametrize(
+    "error", [ResponseParserError("invalid XML:\n<html>"), KeyError("Account"), ValueError("Invalid endpoint: x")]
+)
+def test_an_answer_that_is_not_awss(error: Exception) -> None:
+    with pytest.raises(CannotAskError, match="no answer of AWS's") as it, answered("sts:GetCallerIdentity"):
+        raise error
+    assert str(it.value).startswith("what came for sts:GetCallerIdentity is")
+    assert "\n" not in str(it.value)
+    assert "AWS_ENDPOINT_URL" in it.value.fix
 
 
 def test_a_quota_that_was_never_applied_has_its_default(aws: BotoAws, stubbed: Any) -> None:

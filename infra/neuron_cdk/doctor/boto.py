@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore import exceptions
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from ..catalog import regions
 from .aws import (
@@ -28,6 +29,7 @@ from .aws import (
 _HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 """A region of each partition that is always enabled: who asks in one that is not gets told his key is unknown."""
 
+_NO_AWS = "check the network, proxies and AWS_ENDPOINT_URL"
 _LOG_IN = "log in again, or set AWS_PROFILE"
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 _UNKNOWN = frozenset(
@@ -232,9 +234,13 @@ def answered(action: str) -> Iterator[None]:
     except exceptions.ParamValidationError as error:  # what the file has, AWS would not even look at
         raise FailedError("ParamValidationError", " ".join(str(error).split())) from error
     except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-        raise CannotAskError(f"no way to AWS: {error}", "check the network, proxies and AWS_ENDPOINT_URL") from error
+        raise CannotAskError(f"no way to AWS: {error}", _NO_AWS) from error
     except exceptions.BotoCoreError as error:  # a profile that is not there, a login that ended, half a key
-        raise CannotAskError(str(error), _LOG_IN) from error
+        raise CannotAskError(str(error).rstrip("."), _LOG_IN) from error
+    except (ResponseParserError, LookupError, TypeError, ValueError) as error:  # a proxy's page, an endpoint of another
+        why = " ".join(str(error).split())[:200]
+        what = f"what came for {action} is no answer of AWS's ({type(error).__name__}: {why})"
+        raise CannotAskError(what, _NO_AWS) from error
 
 
 def _told(action: str, error: exceptions.ClientError) -> AskError:
