@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from neuron_cdk.cli.live_fleets import LivePool, NotDoneError, read, scale
+from neuron_cdk.cli.failure import NotDoneError
+from neuron_cdk.cli.live_fleets import LivePool, read, scale
 
 GROUPS = "spot=group-a,on-demand=group-b"
 
@@ -65,7 +66,8 @@ class FakeAws:
         return {"Payload": io.BytesIO(json.dumps(self.answer).encode())}
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:  # noqa: N803
-        return {"Environment": {"Variables": {"FLEET": json.dumps({"owns_size": self.owns_size})}}}
+        fleet = {"owns_size": self.owns_size, "return_after_s": 900}
+        return {"Environment": {"Variables": {"FLEET": json.dumps(fleet)}}}
 
     def set_desired_capacity(self, **arguments: Any) -> Any:
         if self.error:
@@ -111,14 +113,26 @@ def test_a_controller_that_fails_does_not_hide_the_groups(aws: Any) -> None:
 
 
 def test_what_a_person_should_know_is_noted(aws: Any) -> None:
-    aws.answer = {"state": {"target": 9, "unplaced": 2, "short": {"spot": {}, "on-demand": {}}}, "refreshing": "7"}
+    short = {"spot": {"since": 100, "at": 200}, "on-demand": {"since": 100, "at": 100}}
+    state = {"now": 999, "target": 9, "unplaced": 2, "short": short, "failing": {"spot": 100}}
+    aws.answer = {"state": state, "refreshing": "7"}
     (fleet,) = read(aws, "prod", ["serve"])
 
     assert fleet.notes == (
         "2 of the target are in no pool: all are short",
         "short of capacity: on-demand, spot",
+        "launches fail in spot: see the group's activities",
         "instances are being replaced, for version 7",
     )
+
+
+def test_what_is_a_pause_ago_is_over(aws: Any) -> None:
+    short = {"spot": {"since": 100, "at": 101}, "on-demand": {"since": 50, "at": 100}}
+    failing = {"spot": 100, "on-demand": 101}
+    aws.answer = {"state": {"now": 1000, "target": 4, "short": short, "failing": failing}}
+    (fleet,) = read(aws, "prod", ["serve"])
+
+    assert fleet.notes == ("short of capacity: spot", "launches fail in on-demand: see the group's activities")
 
 
 def test_the_target_of_a_group_that_aws_scales_is_what_it_asks_for(aws: Any) -> None:
@@ -154,14 +168,32 @@ def test_a_refusal_is_told_in_the_controllers_words(aws: Any) -> None:
         scale(aws, fleet, 9)
 
 
-def test_a_refusal_is_told_in_the_groups_words(aws: Any) -> None:
+@pytest.mark.parametrize("target", [-1, 9])
+def test_a_size_outside_the_groups_is_refused_in_the_controllers_words(target: int, aws: Any) -> None:
     aws.owns_size = False
-    message = "New SetDesiredCapacity value 9 is above max value 8 for the AutoScalingGroup."
-    aws.error = ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "SetDesiredCapacity")
     (fleet,) = read(aws, "prod", ["serve"])
 
-    with pytest.raises(NotDoneError, match=r"fleet serve cannot have 9 instances: .*above max value 8"):
-        scale(aws, fleet, 9)
+    with pytest.raises(NotDoneError, match=f"serve: a target of {target} is not within 0 to 8, the limits in force"):
+        scale(aws, fleet, target)
+    assert aws.desired == []
+
+
+def test_a_group_that_is_gone_is_told(aws: Any) -> None:
+    aws.owns_size, aws.groups = False, []
+    (fleet,) = read(aws, "prod", ["serve"])
+
+    with pytest.raises(NotDoneError, match="fleet serve has lost its Auto Scaling group"):
+        scale(aws, fleet, 2)
+
+
+def test_a_refusal_is_told_in_the_groups_words(aws: Any) -> None:
+    aws.owns_size = False
+    message = "Scaling activity is in progress and blocks this action"
+    aws.error = ClientError({"Error": {"Code": "ScalingActivityInProgress", "Message": message}}, "SetDesiredCapacity")
+    (fleet,) = read(aws, "prod", ["serve"])
+
+    with pytest.raises(NotDoneError, match=r"fleet serve cannot have 5 instances: .*blocks this action"):
+        scale(aws, fleet, 5)
 
 
 def test_two_hundred_fleets_are_read_in_calls_aws_takes() -> None:

@@ -34,7 +34,7 @@ class Place:
 def place(deployment: Deployment, state: Path) -> Place:
     """Find it, and say so when it is the embedded one.
 
-    :raises LocalError: the file is for the embedded AWS, and none runs.
+    :raises LocalError: the file is for the embedded AWS, and none runs, or ``state`` is no folder.
     :raises AskError: there is no such profile.
     """
     import boto3
@@ -57,7 +57,8 @@ def place(deployment: Deployment, state: Path) -> Place:
             f"the file is for account {ACCOUNT}, the embedded AWS, and none runs in {state}: "
             "start it with neuron-cdk local up, or name its folder with --state"
         )
-    session = boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=region)
+    with answered("sts:GetCallerIdentity"):
+        session = boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name=region)
     found = Place(session, region, variables["AWS_ENDPOINT_URL"])
     typer.echo(f"asking {found.name}", err=True)
     return found

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from .aws import STATE, State, place
+from .failure import in_words
 from .findings import show, show_json
 
 
@@ -37,15 +38,10 @@ def doctor(
         raise typer.Exit(2) from None
 
     from neuron_cdk.doctor import examine
-    from neuron_cdk.doctor.aws import AskError
     from neuron_cdk.doctor.boto import BotoAws
-    from neuron_cdk.local import LocalError
 
-    try:
+    with in_words(as_json=as_json):
         where = place(deployment, state)
-    except (LocalError, AskError) as error:
-        typer.echo(f"neuron-cdk: {error}", err=True)
-        raise typer.Exit(1) from None
     with _progress(where.name) as progress:
         report = examine(deployment, BotoAws(where.session, where.region, endpoint=where.endpoint), progress=progress)
     if as_json:

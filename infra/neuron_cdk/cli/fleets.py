@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .aws import STATE, State, place
+from .failure import NotDoneError, WrongInputError, in_words
 from .findings import show as show_findings
+from .findings import show_json
 
 if TYPE_CHECKING:
     from neuron_cdk.doctor.boto import BotoAws
@@ -28,8 +30,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document, for tools
 @app.command("list")
 def list_(file: File, state: State = STATE, as_json: Json = False) -> None:
     """List the fleets: how many instances are wanted, asked for and in service, in which pools."""
-    deployment, aws = _open(file, state)
-    found = _read(aws, deployment, deployment.fleets)
+    deployment = _load(file, as_json)
+    with in_words(as_json=as_json):
+        found = _read(_ask(file, deployment, state), deployment, deployment.fleets)
     if as_json:
         typer.echo(json.dumps([fleet.to_json() for fleet in found], indent=2))
         return
@@ -46,13 +49,14 @@ def list_(file: File, state: State = STATE, as_json: Json = False) -> None:
 @app.command()
 def show(file: File, name: Name, state: State = STATE, as_json: Json = False) -> None:
     """Show one fleet: its pools, and what its controller has to say; all of that with --json."""
-    deployment, aws = _open(file, state)
-    (fleet,) = _read(aws, deployment, [_known(deployment, name)])
+    deployment = _load(file, as_json)
+    with in_words(as_json=as_json):
+        _check_known(deployment, name)
+        (fleet,) = _read(_ask(file, deployment, state), deployment, [name])
+        if not fleet.deployed:
+            raise NotDoneError(fleet.missing)
     if as_json:
         typer.echo(json.dumps(fleet.to_json(), indent=2))
-        return
-    if not fleet.deployed:
-        typer.echo(f"{fleet.name}: not deployed, there is no stack {fleet.stack}")
         return
     typer.echo(
         f"{fleet.name}: target {_shown(fleet.target)}, desired {fleet.desired}, in service {fleet.in_service} "
@@ -68,26 +72,28 @@ def show(file: File, name: Name, state: State = STATE, as_json: Json = False) ->
         typer.echo(note)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # -1 is a number, if a wrong one
 def scale(
     file: File,
     name: Name,
-    target: Annotated[int, typer.Argument(min=0, help="How many instances.")],
+    target: Annotated[int, typer.Argument(help="How many instances.")],
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
     """Ask for another number of instances; the fleet's scaling, if it has any, goes on from there."""
-    from neuron_cdk.doctor.aws import AskError
+    deployment = _load(file, as_json)
+    with in_words(as_json=as_json):
+        _check_known(deployment, name)
+        if target < 0:
+            size = deployment.fleets[name].size
+            raise WrongInputError(
+                f"fleet {name}: a target of {target} is not within {size.min} to {size.max}, the file's sizes"
+            )
+        from .live_fleets import scale as set_target
 
-    from .live_fleets import NotDoneError
-    from .live_fleets import scale as ask
-
-    deployment, aws = _open(file, state)
-    (fleet,) = _read(aws, deployment, [_known(deployment, name)])
-    try:
-        ask(aws, fleet, target)
-    except (AskError, NotDoneError) as error:
-        raise _failed(str(error)) from None
+        aws = _ask(file, deployment, state)
+        (fleet,) = _read(aws, deployment, [name])
+        set_target(aws, fleet, target)
     before = fleet.desired if fleet.target is None else fleet.target
     if as_json:
         typer.echo(json.dumps({"fleet": name, "target": target, "before": before}))
@@ -95,53 +101,42 @@ def scale(
         typer.echo(f"{name}: target {target}, was {before}")
 
 
-def _open(file: Path, state: Path) -> tuple[Deployment, BotoAws]:
-    """The deployment and its AWS; leaves with 2 for a file that is not valid, with 1 where nobody can be asked."""
+def _load(file: Path, as_json: bool) -> Deployment:
+    """The deployment; leaves with 2 and the findings when the file is not valid."""
     from neuron_cdk.spec import SpecError, load
 
     try:
-        deployment = load(file).deployment
+        return load(file).deployment
     except SpecError as error:
-        show_findings(file, error.findings, "not valid")
+        if as_json:
+            show_json(file, error.findings, valid=False)
+        else:
+            show_findings(file, error.findings, "not valid")
         raise typer.Exit(2) from None
 
-    from neuron_cdk.doctor.aws import AskError
-    from neuron_cdk.doctor.boto import BotoAws
-    from neuron_cdk.local import LocalError
 
-    try:
-        where = place(deployment, state)
-        aws = BotoAws(where.session, where.region, endpoint=where.endpoint)
-        account = aws.account()
-    except (LocalError, AskError) as error:
-        raise _failed(str(error)) from None
-    if account != deployment.environment.account:
-        raise _failed(f"{file} is for account {deployment.environment.account}, and the credentials are of {account}")
-    return deployment, aws
+def _ask(file: Path, deployment: Deployment, state: Path) -> BotoAws:
+    """The deployment's AWS. Raises ``LocalError``, ``AskError``, and ``NotDoneError`` when it is another account's."""
+    from neuron_cdk.doctor.boto import BotoAws
+
+    where = place(deployment, state)
+    aws = BotoAws(where.session, where.region, endpoint=where.endpoint)
+    account, wanted = aws.account(), deployment.environment.account
+    if account != wanted:
+        raise NotDoneError(f"{file} is for account {wanted}, and the credentials are of {account}")
+    return aws
 
 
 def _read(aws: BotoAws, deployment: Deployment, names: Iterable[str]) -> list[LiveFleet]:
-    from neuron_cdk.doctor.aws import AskError
+    from .live_fleets import read
 
-    from .live_fleets import NotDoneError, read
-
-    try:
-        return read(aws, deployment.name, names)
-    except (AskError, NotDoneError) as error:
-        raise _failed(str(error)) from None
+    return read(aws, deployment.name, names)
 
 
-def _known(deployment: Deployment, name: str) -> str:
+def _check_known(deployment: Deployment, name: str) -> None:
     if name not in deployment.fleets:
         has = ", ".join(deployment.fleets) or "none"
-        typer.echo(f"neuron-cdk: the file has no fleet {name}; its fleets: {has}", err=True)
-        raise typer.Exit(2)
-    return name
-
-
-def _failed(message: str) -> typer.Exit:
-    typer.echo(f"neuron-cdk: {message}", err=True)
-    return typer.Exit(1)
+        raise WrongInputError(f"the file has no fleet {name}; its fleets: {has}")
 
 
 def _shown(target: int | None) -> str:

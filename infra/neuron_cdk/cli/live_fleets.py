@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from neuron_cdk.doctor.aws import AskError, FailedError
 from neuron_cdk.doctor.boto import answered
 
+from .failure import NotDoneError
+
 if TYPE_CHECKING:
     from neuron_cdk.doctor.boto import BotoAws
 
 _AT_ONCE = 8
 _GROUPS_A_CALL = 50  # as many names as DescribeAutoScalingGroups takes
-
-
-class NotDoneError(Exception):
-    """Why a fleet could not be looked at or scaled, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,8 @@ class LiveFleet:
     """Its function."""
     owns_size: bool = True
     """Whether the controller sets the size; else AWS scales the one group itself."""
+    return_after_s: int = 0
+    """How long the controller believes in a shortage, or in launches that fail, after it last saw one."""
     told: Mapping[str, Any] = field(default_factory=dict)
     """What the controller answers to ``show``: ``state``, ``seen``, ``refreshing``. ``error`` is why it does not."""
 
@@ -66,17 +66,32 @@ class LiveFleet:
         return target if isinstance(target, int) else None
 
     @property
+    def missing(self) -> str:
+        """Why nothing can be done with a fleet that is not deployed."""
+        return f"fleet {self.name} is not deployed: there is no stack {self.stack}"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of it, a sentence each."""
         state = self.told.get("state", {})
-        short, refreshing = sorted(state.get("short", ())), self.told.get("refreshing")
+        short = self._lately({pool: shortage["at"] for pool, shortage in state.get("short", {}).items()})
+        failing, refreshing = self._lately(state.get("failing", {})), self.told.get("refreshing")
         notes = {
             f"the controller does not answer: {self.told.get('error')}": "error" in self.told,
             f"{state.get('unplaced')} of the target are in no pool: all are short": bool(state.get("unplaced")),
             f"short of capacity: {', '.join(short)}": bool(short),
+            f"launches fail in {', '.join(failing)}: see the group's activities": bool(failing),
             f"instances are being replaced, for version {refreshing}": bool(refreshing),
         }
         return tuple(note for note, true in notes.items() if true)
+
+    def _lately(self, times: Mapping[str, int]) -> list[str]:
+        """Pools of which a time is less than the controller's pause ago; it keeps older ones, and minds them no more.
+
+        Ago by the controller's clock: the embedded AWS's may run ahead.
+        """
+        now = self.told.get("state", {}).get("now", 0)
+        return sorted(pool for pool, at in times.items() if now < at + self.return_after_s)
 
     def to_json(self) -> dict[str, Any]:
         totals = {"desired": self.desired, "in_service": self.in_service, "target": self.target}
@@ -97,14 +112,21 @@ def scale(aws: BotoAws, fleet: LiveFleet, target: int) -> None:
     Raises ``AskError``, and ``NotDoneError`` with their words when they refuse.
     """
     if not fleet.deployed or fleet.controller is None:
-        raise NotDoneError(f"fleet {fleet.name} is not deployed: there is no stack {fleet.stack}")
+        raise NotDoneError(fleet.missing)
     if fleet.owns_size:
         invoke(aws, fleet.controller, {"action": "target", "target": target})
         return
+    if not fleet.pools:
+        raise NotDoneError(f"fleet {fleet.name} has lost its Auto Scaling group: deploy {fleet.stack} again")
+    pool = fleet.pools[0]
+    if not pool.min <= target <= pool.max:  # in the controller's words: nobody need know whose size it is
+        raise NotDoneError(
+            f"fleet {fleet.name}: a target of {target} is not within {pool.min} to {pool.max}, the limits in force"
+        )
     try:
         with answered("autoscaling:SetDesiredCapacity"):
             aws.client("autoscaling").set_desired_capacity(
-                AutoScalingGroupName=fleet.pools[0].group, DesiredCapacity=target, HonorCooldown=False
+                AutoScalingGroupName=pool.group, DesiredCapacity=target, HonorCooldown=False
             )
     except FailedError as error:
         raise NotDoneError(f"fleet {fleet.name} cannot have {target} instances: {error}") from error
@@ -120,11 +142,12 @@ def invoke(aws: BotoAws, function: str, event: Mapping[str, Any]) -> dict[str, A
     return content if isinstance(content, dict) else {}
 
 
-def _owns_size(aws: BotoAws, function: str) -> bool:
-    """Whether the controller sets the fleet's size, by its own configuration."""
+def _configuration(aws: BotoAws, function: str) -> dict[str, Any]:
+    """What a controller was told of its fleet."""
     with answered("lambda:GetFunctionConfiguration"):
         configuration = aws.client("lambda").get_function_configuration(FunctionName=function)
-    return bool(json.loads(configuration["Environment"]["Variables"]["FLEET"])["owns_size"])
+        fleet: dict[str, Any] = json.loads(configuration["Environment"]["Variables"]["FLEET"])
+    return fleet
 
 
 def _live(
@@ -134,15 +157,24 @@ def _live(
     if outputs is None:
         return LiveFleet(name, stack)
     controller = outputs.get("Controller")
-    owns_size, told = True, dict[str, Any]()
+    configuration, told = dict[str, Any](), dict[str, Any]()
     if controller:
-        owns_size = _owns_size(aws, controller)
+        configuration = _configuration(aws, controller)
         try:
             told = invoke(aws, controller, {"action": "show"})
         except (AskError, NotDoneError) as error:
             told = {"error": str(error)}
     pools = tuple(_pool(pool, group, groups[group]) for pool, group in _pools(outputs) if group in groups)
-    return LiveFleet(name, stack, deployed=True, pools=pools, controller=controller, owns_size=owns_size, told=told)
+    return LiveFleet(
+        name,
+        stack,
+        deployed=True,
+        pools=pools,
+        controller=controller,
+        owns_size=configuration.get("owns_size", True),
+        return_after_s=configuration.get("return_after_s", 0),
+        told=told,
+    )
 
 
 def _pool(name: str, group: str, described: Mapping[str, Any]) -> LivePool:
