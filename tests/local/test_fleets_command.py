@@ -130,7 +130,7 @@ def test_one_fleet_is_shown_with_its_groups(owns_size: bool, fleets: Any, client
     assert group["AutoScalingGroups"][0]["MaxSize"] == pool["max"] == 4
     assert (told["stack"], told["target"]) == ("shown-Fleet-serve", 2 if owns_size else 0)
     assert (told["owns_size"], told["told"]) == (owns_size, {"state": {"target": 2}})
-    assert "shown-Fleet-later" in fleets("show", "later").stdout
+    assert "shown-Fleet-later" in fleets("show", "later").stderr
     assert fleets("show", "nobody").returncode == 2
 
 
@@ -147,4 +147,4 @@ def test_what_is_refused_is_told_and_1(owns_size: bool, fleets: Any) -> None:
 
     assert done.returncode == 1
     said = done.stderr.splitlines()[-1]
-    assert ("target 9 is outside 1 to 8" if owns_size else "above max value 4") in said
+    assert ("target 9 is outside 1 to 8" if owns_size else "a target of 9 is not within 0 to 4") in said
