@@ -136,7 +136,6 @@ MAIN: Mapping[str, Callable[[Named], list[str]]] = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _each(lambda it: f"Load balancer: {it['Scheme']}, {it['Type']}"),
     "Custom::NeuronFleetRelease": _count("Release of instances"),
     "AWS::CloudWatch::Alarm": _count("CloudWatch alarm"),
-    "AWS::SNS::Topic": _count("SNS topic"),
     "AWS::SageMaker::Model": _count("SageMaker model"),
     "AWS::SageMaker::EndpointConfig": _each(_variants),
     "AWS::SageMaker::Endpoint": _count("SageMaker endpoint"),
@@ -163,7 +162,6 @@ PLUMBING = {
     "AWS::Logs::LogGroup",
     "AWS::ResourceGroups::Group",
     "AWS::S3::BucketPolicy",
-    "AWS::SNS::TopicPolicy",
 }
 """Left out of the picture: what the main resources need to work."""
 

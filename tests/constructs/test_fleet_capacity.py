@@ -136,14 +136,6 @@ def test_a_warm_pool_holds_as_many_as_the_file_says(template):
     )
 
 
-def test_launches_and_failures_are_told_to_an_encrypted_topic(fleet, template, groups):
-    (topic,) = template(fleet).find_resources("AWS::SNS::Topic", {"Properties": {"KmsMasterKeyId": Match.any_value()}})
-    for group in groups(fleet).values():
-        (told,) = group["NotificationConfigurations"]
-        assert told["TopicARN"] == {"Ref": topic}
-        assert "autoscaling:EC2_INSTANCE_LAUNCH_ERROR" in told["NotificationTypes"]
-
-
 # -- who owns the size -----------------------------------------------------------------------------------------------
 
 
@@ -226,7 +218,7 @@ def test_the_controller_looks_every_minute(fleet, template):
 
 
 def test_the_controller_hears_of_its_own_groups_and_of_all_warnings(template):
-    (pattern,) = (rule["EventPattern"] for rule in rules(template, "fallback") if "EventPattern" in rule)
+    (pattern,) = (rule["EventPattern"] for rule in rules(template, "fallback"))
     ours, warnings = pattern["$or"]
     assert len(ours["detail"]["AutoScalingGroupName"]) == 2
     assert warnings == {"source": ["aws.ec2"]}

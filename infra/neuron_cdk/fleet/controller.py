@@ -72,9 +72,9 @@ class FleetController(Construct):
             timeout_seconds=120,
         )
         self.function_name = hook.function_name
-        self._wake("Tick", schedule_expression="rate(1 minute)")
         self._wake(
-            "News",
+            "Wake",
+            schedule_expression="rate(1 minute)",
             event_pattern={
                 "source": ["aws.autoscaling", "aws.ec2"],
                 "detail-type": [*_SCALING_EVENTS, *_WARNINGS],

@@ -17,7 +17,7 @@ class Existing:
 
     :param security_group: of the instances. With EFA it must allow all traffic from and to itself.
     :param role: of the instances; the fleet adds its own rights to it, so it must not be imported as immutable.
-    :param key: for volumes and topics, instead of the store's. Auto Scaling's service-linked role must be allowed to
+    :param key: for volumes, instead of the store's. Auto Scaling's service-linked role must be allowed to
         use it and to create grants (the store's key allows that).
     """
 

@@ -26,7 +26,6 @@ from .launch_template import FleetLaunchTemplates, ami_parameter
 from .load_balancer import FleetLoadBalancer
 from .role import FLEET_TAG, instance_role
 from .scaling import query, track_natively
-from .topic import EventTopic
 from .user_data import Boot, ModelServer, user_data
 from .warm_pool import warm_pool
 
@@ -291,7 +290,6 @@ class NeuronFleet(Construct):
     def _pool_groups(self, templates: FleetLaunchTemplates, subnets: Sequence[str]) -> list[PoolGroup]:
         fleet = self._fleet
         balancer = self.load_balancer
-        self.events = topic = EventTopic(self, "Events", key=self._key)
         lifecycle = Lifecycle(
             drain_seconds=fleet.drain_minutes * 60,
             max_lifetime_days=fleet.max_lifetime_days,
@@ -312,7 +310,6 @@ class NeuronFleet(Construct):
                 subnets=subnets,
                 bounds=bounds,
                 lifecycle=lifecycle,
-                topic_arn=topic.arn,
             )
             if balancer:
                 group.resource.add_resource_dependency(

@@ -20,12 +20,10 @@ LAUNCH_HOOK = "launch"
 TERMINATE_HOOK = "terminate"
 # Boot, driver, artifact of tens of gigabytes, model load: an instance that takes longer does not come.
 _LAUNCH_SECONDS = 3600
-_NOTICES = (
-    "autoscaling:EC2_INSTANCE_LAUNCH",
-    "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
-    "autoscaling:EC2_INSTANCE_TERMINATE",
-    "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
-)
+_ACCEPTED = {
+    "AwsSolutions-AS3": "Auto Scaling tells EventBridge of every launch and failure; a topic would say it again",
+    "AwsSolutions-EC26": "the rule cannot follow a mixed policy to its launch template (encrypted there)",
+}
 _SEGMENTS = {
     "capacity-block": "capacity-block",
     "reservation": "on-demand-capacity-reservation",
@@ -87,7 +85,6 @@ class PoolGroup(Construct):
         subnets: Sequence[str],
         bounds: Bounds,
         lifecycle: Lifecycle,
-        topic_arn: str,
     ) -> None:
         super().__init__(scope, _construct_id(pool.name))
         self.pool = pool
@@ -102,7 +99,6 @@ class PoolGroup(Construct):
             health_check_grace_period=600,
             new_instances_protected_from_scale_in=False,
             metrics_collection=[{"granularity": "1Minute"}],
-            notification_configurations=[{"topicArn": topic_arn, "notificationTypes": list(_NOTICES)}],
             capacity_rebalance=True if kind == "spot" and not lifecycle.gang else None,
             target_group_arns=list(lifecycle.target_groups) or None,
             max_instance_lifetime=lifecycle.max_lifetime_days * 86_400 if lifecycle.max_lifetime_days else None,
@@ -128,6 +124,7 @@ class PoolGroup(Construct):
             **self._bought(version, instance_types),
         )
         self.name = self.resource.ref
+        acknowledge(self, _ACCEPTED)
 
     def _maintenance(self, lifecycle: Lifecycle) -> dict[str, int] | None:
         """Launch before terminate, where there is somewhere to launch: a reservation has no spare room."""
@@ -159,10 +156,6 @@ class PoolGroup(Construct):
     def _mixed(
         self, version: dict[str, str], instance_types: Sequence[str], distribution: dict[str, Any]
     ) -> dict[str, Any]:
-        acknowledge(
-            self,
-            {"AwsSolutions-EC26": "the rule cannot follow a mixed policy to its launch template (encrypted there)"},
-        )
         return {
             "mixed_instances_policy": {
                 "launchTemplate": {

@@ -148,7 +148,7 @@ class ArtifactStore(Construct):
                 },
             )
         )
-        # Auto Scaling launches instances with volumes under this key, and publishes to topics under it, in the name of
+        # Auto Scaling launches instances with volumes under this key in the name of
         # its service-linked role. No policy of ours is on that role, so the key policy alone must let it (a statement
         # for the account's root only lets IAM policies decide), and a key policy refuses a principal that does not
         # exist yet, as that role in a new account. So: anybody, narrowed to it.
