@@ -21,7 +21,7 @@ from ..spec.deployment import EfaLayout
 from . import neuron_metrics
 from .controller import FleetController
 from .escape import Additions, Existing
-from .group import LAUNCH_HOOK, TERMINATE_HOOK, Bounds, Lifecycle, PoolGroup
+from .group import LAUNCH_HOOK, TERMINATE_HOOK, Lifecycle, PoolGroup
 from .launch_template import FleetLaunchTemplates, ami_parameter
 from .load_balancer import FleetLoadBalancer
 from .role import FLEET_TAG, instance_role
@@ -297,7 +297,8 @@ class NeuronFleet(Construct):
             health="ELB" if balancer else "EC2",
             target_groups=[balancer.target_group_arn] if balancer else [],
         )
-        bounds = Bounds(0, fleet.size.max) if self._owns_size() else Bounds(fleet.size.min, fleet.size.max)
+        # Where a controller owns the fleet's size, a group may be empty.
+        bounds = spec.Range(min=0 if self._owns_size() else fleet.size.min, max=fleet.size.max)
         groups = []
         for pool in spec.pools(fleet.capacity):
             block = pool.kinds[0] == "capacity-block"

@@ -38,14 +38,6 @@ _CONSTRUCT_IDS = {
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """What a group may hold. ``min`` is 0 where a controller owns the fleet's size."""
-
-    min: int
-    max: int
-
-
-@dataclass(frozen=True)
 class Lifecycle:
     """How instances come and go, alike in all pools of a fleet.
 
@@ -83,7 +75,7 @@ class PoolGroup(Construct):
         version: dict[str, str],
         instance_types: Sequence[str],
         subnets: Sequence[str],
-        bounds: Bounds,
+        bounds: spec.Range,
         lifecycle: Lifecycle,
     ) -> None:
         super().__init__(scope, _construct_id(pool.name))

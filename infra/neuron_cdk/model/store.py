@@ -148,10 +148,10 @@ class ArtifactStore(Construct):
                 },
             )
         )
-        # Auto Scaling launches instances with volumes under this key in the name of
-        # its service-linked role. No policy of ours is on that role, so the key policy alone must let it (a statement
-        # for the account's root only lets IAM policies decide), and a key policy refuses a principal that does not
-        # exist yet, as that role in a new account. So: anybody, narrowed to it.
+        # Auto Scaling launches instances with volumes under this key in the name of its service-linked role. No policy
+        # of ours is on that role, so the key policy alone must let it (a statement for the account's root only lets IAM
+        # policies decide), and a key policy refuses a principal that does not exist yet, as that role in a new account.
+        # So: anybody, narrowed to it.
         auto_scaling = {
             "ArnLike": {
                 "aws:PrincipalArn": f"arn:{Aws.PARTITION}:iam::{stack.account}:role/aws-service-role/"
