@@ -101,7 +101,12 @@ def build(app: App) -> None:
     fleet("spot", ["inf2.xlarge"], capacity=[spot])
     fleet("pinned", ["inf2.xlarge"], ami="ami-0123456789abcdef0")
     fleet("scaled", ["inf2.xlarge"], scaling=utilization)
-    fleet("fallback", ["inf2.xlarge", "inf2.8xlarge"], capacity=[spot, spec.OnDemand(kind="on-demand", base=2)])
+    fleet(
+        "fallback",
+        ["inf2.xlarge", "inf2.8xlarge"],
+        size=spec.Size(min=1, max=4),
+        capacity=[spot, spec.OnDemand(kind="on-demand", base=2)],
+    )
     fleet(
         "gang",
         ["trn1.32xlarge"],

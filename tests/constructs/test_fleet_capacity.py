@@ -29,6 +29,11 @@ def test_a_deploy_never_says_how_many_instances_there_are(fleet, groups):
         assert (group["MinSize"], group["MaxSize"]) == ("0", "4")
 
 
+def test_a_group_may_be_empty_where_the_controller_owns_the_size(groups, configuration):
+    assert configuration("fallback")["min"] == 1
+    assert {group["MinSize"] for group in groups("fallback").values()} == {"0"}
+
+
 # -- pools -----------------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +203,7 @@ def test_a_queue_is_followed_by_the_controller(configuration):
 
 def test_the_controller_knows_the_fleet_as_the_file_has_it(configuration):
     told = configuration("fallback")
-    assert (told["name"], told["min"], told["max"], told["start"]) == ("fallback/Fleet", 0, 4, 0)
+    assert (told["name"], told["min"], told["max"], told["start"]) == ("fallback/Fleet", 1, 4, 1)
     assert told["return_after_s"] == 900
     assert told["gang"] is False
     assert [(pool["kind"], pool["base"]) for pool in told["pools"]] == [("spot", 0), ("on-demand", 2)]
