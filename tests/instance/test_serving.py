@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -40,7 +41,11 @@ def up(instance: Any, bucket: Any, serving: Any) -> Any:
     assert instance.start(serving) == 0, instance.journal
     instance.group = "InService"
     instance.metadata.items["autoscaling/target-lifecycle-state"] = "InService"
-    eventually(lambda: instance.get(serving.server.health_port) == 200, "the health port says 200")
+    eventually(
+        lambda: instance.get(serving.server.health_port) == 200,
+        "the health port says 200",
+        what=lambda: instance.journal,
+    )
     return instance
 
 
@@ -411,7 +416,8 @@ def test_a_spot_interruption_leaves_less_time_than_the_fleet_grants(up: Any, ser
     with socket.create_connection(("127.0.0.1", serving.server.port), timeout=30) as client:
         client.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 10\r\n\r\n")
         up.metadata.items["spot/instance-action"] = spot(32)  # of which 30 are kept for stopping
-        eventually(lambda: "stopped anyway" in up.journal, "given up", seconds=10)
+        given_up = eventually(lambda: re.search(r"not done in (\d+) s, stopped anyway", up.journal), "given up")
+    assert int(given_up[1]) <= 2 < serving.server.drain_seconds
 
 
 def test_a_rebalance_recommendation_alone_stops_nothing(up: Any, serving: Any) -> None:
