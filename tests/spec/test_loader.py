@@ -77,7 +77,7 @@ def test_defaults_are_the_designs(findings: Find, whole: Callable[[str], str], t
     assert (made.tensor_parallel, made.compiler_args, made.timeout_minutes) == (1, (), 120)
     assert deployment.fleets["f"].capacity == (OnDemand(kind="on-demand"),)
     endpoint = deployment.endpoints["e"]
-    assert (endpoint.mode, endpoint.managed_by, endpoint.rollout.kind) == ("realtime", "cloudformation", "all-at-once")
+    assert (endpoint.mode, endpoint.managed_by, rollout_kind(endpoint)) == ("realtime", "cloudformation", "all-at-once")
 
 
 def test_a_section_without_content_counts_as_absent(findings: Find, whole: Callable[[str], str]) -> None:

@@ -3,6 +3,7 @@
 Imports neither the CDK nor boto3, so that tools start fast.
 """
 
+from .base import Range, ScheduledSize, Size
 from .checks import Surroundings, fleet_problems, require_possible
 from .codes import CODES, Code, Severity
 from .deployment import (
@@ -10,12 +11,9 @@ from .deployment import (
     Capacity,
     CapacityBlock,
     Compile,
-    Component,
     Delivery,
     Deployment,
     Efa,
-    Endpoint,
-    EndpointScaling,
     Environment,
     Fleet,
     FleetScaling,
@@ -25,21 +23,32 @@ from .deployment import (
     Network,
     OnDemand,
     PathSource,
-    Range,
     Refresh,
     ReservedCapacity,
-    Rollout,
     S3Source,
-    ScheduledSize,
     Serving,
-    Size,
     SmokeTest,
     Spot,
     Storage,
     TrainingCluster,
     WarmPool,
 )
+from .endpoint import (
+    AsyncInference,
+    Capture,
+    Component,
+    Endpoint,
+    EndpointScaling,
+    Hosting,
+    Rollout,
+    RolloutKind,
+    Shadow,
+    Step,
+    VariantSpec,
+)
+from .endpoints import MAIN, Shift, Variant, most_instances, on_inf1, rollout_kind, shift, shifts, variants, watched
 from .findings import Finding, Problem, SpecError
+from .hosting import Hosted, hosting
 from .later import later
 from .loader import Loaded, load
 from .pools import Pool, pools
@@ -49,9 +58,12 @@ from .zones import zones
 
 __all__ = [
     "CODES",
+    "MAIN",
+    "AsyncInference",
     "Budget",
     "Capacity",
     "CapacityBlock",
+    "Capture",
     "Code",
     "Compile",
     "Component",
@@ -64,6 +76,8 @@ __all__ = [
     "Finding",
     "Fleet",
     "FleetScaling",
+    "Hosted",
+    "Hosting",
     "HuggingFaceSource",
     "Loaded",
     "Model",
@@ -77,24 +91,38 @@ __all__ = [
     "Refresh",
     "ReservedCapacity",
     "Rollout",
+    "RolloutKind",
     "S3Source",
     "ScheduledSize",
     "Serving",
     "Severity",
+    "Shadow",
+    "Shift",
     "Size",
     "SmokeTest",
     "SpecError",
     "Spot",
+    "Step",
     "Storage",
     "Surroundings",
     "TrainingCluster",
+    "Variant",
+    "VariantSpec",
     "WarmPool",
     "fleet_problems",
+    "hosting",
     "json_schema",
     "later",
     "load",
+    "most_instances",
+    "on_inf1",
     "pools",
     "require_possible",
+    "rollout_kind",
     "sdk",
+    "shift",
+    "shifts",
+    "variants",
+    "watched",
     "zones",
 ]

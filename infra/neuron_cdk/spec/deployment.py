@@ -8,17 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    Tag,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
+from .base import Part, ScheduledSize, Size
+from .endpoint import Endpoint
 from .fields import (
     Account,
     Ami,
@@ -53,25 +46,6 @@ Target = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "cpu"]
 DType = Literal["fp32", "fp16", "bf16", "fp8"]
 EfaLayout = Literal["efa", "efa-only", "none"]
 SOURCE_KINDS = ("s3", "huggingface", "path")
-
-
-class Part(BaseModel):
-    """What every part of the file has in common."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty_fields(cls, data: Any, info: ValidationInfo) -> Any:
-        """``fleets:`` with nothing behind it is a fleets section that is not there.
-
-        Notes for the loader, on the way, which class judged which mapping: it suggests names for unknown fields.
-        """
-        if not isinstance(data, dict):
-            return data
-        if info.context is not None:
-            info.context[id(data)] = cls
-        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
 
 
 class Environment(Part):
@@ -193,46 +167,10 @@ class Model(Part):
     """What it does, such as feature-extraction."""
     compile: Compile
     """What it becomes."""
+    size_gb: Annotated[float, Field(strict=True, gt=0, le=10_000)] | None = None
+    """Size of the compiled model on a disk, GB: endpoints leave room and time for it. Default: not known."""
     smoke_test: SmokeTest | None = None
     """Run before traffic reaches a new version."""
-
-
-class Range(Part):
-    """Limits, both included."""
-
-    min: Count
-    """Never fewer."""
-    max: Count
-    """Never more."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min > self.max:
-            raise refusal(
-                "NCDK-SIZE-001",
-                f"min {self.min} is above max {self.max}",
-                allowed="min at most max",
-                fix="raise max or lower min",
-            )
-        return self
-
-
-class Size(Range):
-    """Limits, and where to start."""
-
-    desired: Count | None = None
-    """At creation only; scaling owns it afterwards. Default: min."""
-
-    @model_validator(mode="after")
-    def _within(self) -> Self:
-        if self.desired is not None and not self.min <= self.desired <= self.max:
-            raise refusal(
-                "NCDK-SIZE-002",
-                f"desired {self.desired} is outside {self.min} to {self.max}",
-                allowed=f"{self.min} to {self.max}",
-                fix="leave desired out to start at min",
-            )
-        return self
 
 
 class Efa(Part):
@@ -288,13 +226,6 @@ class FleetScaling(Part):
     """Seconds to wait after shrinking."""
     scale_out_cooldown_s: Count = 60
     """Seconds to wait after growing."""
-
-
-class ScheduledSize(Range):
-    """Other limits from a time on."""
-
-    cron: Word
-    """Six fields in UTC: minute hour day-of-month month day-of-week year."""
 
 
 class Serving(Part):
@@ -373,68 +304,6 @@ class Fleet(Part):
     """How long capacity that was short is left alone, and how long nothing moves back after a move."""
     drain_minutes: Annotated[int, Field(strict=True, ge=1, le=120)] = 5
     """How long an instance that is to go may finish what it does; spot gives it two minutes whatever this says."""
-
-
-class Component(Part):
-    """A model's share of an endpoint."""
-
-    model: Name
-    """A name from models."""
-    copies: Range
-    """How many copies of the model."""
-    accelerators: Positive
-    """Accelerators a copy."""
-    memory_mib: Annotated[int, Field(strict=True, ge=128, le=16_777_216)]
-    """Host memory a copy, MiB."""
-
-
-class EndpointScaling(Part):
-    """Target tracking for an endpoint."""
-
-    metric: Literal["concurrent-requests", "invocations-per-instance", "backlog"]
-    """What is held at the target; backlog is for async."""
-    target: Number
-    """Requests at once, invocations a minute, or waiting requests, an instance."""
-    scale_in_cooldown_s: Count = 300
-    """Seconds to wait after shrinking."""
-    scale_out_cooldown_s: Count = 60
-    """Seconds to wait after growing."""
-
-
-class Rollout(Part):
-    """How traffic moves to a new version, and what sends it back."""
-
-    kind: Literal["all-at-once", "canary", "linear", "rolling"] = "all-at-once"
-    """All at once, a first share, equal shares, or instances in batches."""
-    percent: Annotated[int, Field(strict=True, ge=1, le=100)] | None = None
-    """Size of the first share, of each share, or of a batch."""
-    bake_minutes: Annotated[int, Field(strict=True, ge=0, le=60)] | None = None
-    """How long each step is watched."""
-    max_error_rate: Annotated[float, Field(strict=True, gt=0, le=1)] | None = None
-    """Share of failed requests (0 to 1) above which it is rolled back."""
-    max_p99_ms: Positive | None = None
-    """p99 latency in milliseconds above which it is rolled back."""
-
-
-class Endpoint(Part):
-    """A SageMaker endpoint."""
-
-    model: Name | None = None
-    """A name from models; or components."""
-    instance_types: Annotated[tuple[Word, ...], Field(min_length=1)]
-    """SageMaker names (ml.…); more than one are pools in order of priority."""
-    mode: Literal["realtime", "async"] = "realtime"
-    """Answer at once, or queue and write the answer to S3."""
-    managed_by: Literal["cloudformation", "pipeline"] = "cloudformation"
-    """Who changes it: deploys, or the release pipeline. Never both."""
-    size: Range
-    """How many instances."""
-    components: Annotated[tuple[Component, ...], Field(max_length=100)] = ()
-    """Several models on the same instances, instead of model."""
-    scaling: EndpointScaling | None = None
-    """Default: none."""
-    rollout: Rollout = Rollout()
-    """Default: all at once."""
 
 
 class Storage(Part):

@@ -159,6 +159,28 @@ Reservation = Annotated[
         ("cr-0123456789abcdef0",),
     ),
 ]
+MlReservation = Annotated[
+    str,
+    Text(
+        # MlReservationArn of ProductionVariantCapacityReservationConfig, with a region and an id
+        r"(?=.{20,258}$)arn:aws(?:-[a-z]{2,10}){0,2}:sagemaker:[a-z0-9-]{6,24}:[0-9]{12}:[a-z0-9-]{1,14}/[A-Za-z0-9][\w.-]{0,200}",
+        "NCDK-ENDPOINT-005",
+        "the ARN of an ML reservation",
+        "arn:aws:sagemaker:<region>:<account>:<kind>/<id>",
+        "copy the ARN from SageMaker; EC2's reservations (cr-…) do not serve endpoints",
+        ("arn:aws:sagemaker:us-east-1:111122223333:training-plan/endpoints",),
+    ),
+]
+AlarmName = Annotated[
+    str,
+    Text(
+        r"(?!arn:)(?!\s*$)[^\x00-\x1f\x7f]{1,255}",
+        "NCDK-ROLLOUT-005",
+        "the name of a CloudWatch alarm",
+        "1 to 255 characters: the alarm's name, not its ARN",
+        examples=("neuron-errors",),
+    ),
+]
 Certificate = Annotated[
     str,
     Text(

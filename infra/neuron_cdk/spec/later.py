@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .deployment import Deployment, Endpoint, HuggingFaceSource, Model, Rollout
+from .deployment import Deployment, HuggingFaceSource, Model
+from .endpoint import Endpoint
 from .findings import Finding, Problem, find
 from .source import Pointer
-
-ENGINES = ("torch-neuronx", "neuronx-cc", "onnxruntime")
+from .uses import ENGINES, uses
 
 
 def later(deployment: Deployment) -> tuple[Finding, ...]:
@@ -17,8 +17,12 @@ def later(deployment: Deployment) -> tuple[Finding, ...]:
 
 
 def not_built(deployment: Deployment) -> Iterator[Problem]:
+    tried = {name for pointer, name in uses(deployment) if pointer[0] == "endpoints"}
     for name, model in deployment.models.items():
         yield from _model(("models", name), model)
+        if model.smoke_test and name not in tried:
+            what = "smoke tests of a model that no endpoint serves are"
+            yield _later("003", ("models", name, "smoke_test"), what)
     for name, endpoint in deployment.endpoints.items():
         yield from _endpoint(("endpoints", name), endpoint)
     for name in deployment.training_clusters:
@@ -38,23 +42,11 @@ def _model(at: Pointer, model: Model) -> Iterator[Problem]:
         yield _later("002", (*at, "compile", "engine"), "this engine is", allowed=", ".join(ENGINES))
     elif model.compile.tensor_parallel > 1:
         yield _later("017", (*at, "compile", "tensor_parallel"), "more than one core a model is", allowed="1")
-    if model.smoke_test:
-        yield _later("003", (*at, "smoke_test"), "smoke tests are")
 
 
 def _endpoint(at: Pointer, endpoint: Endpoint) -> Iterator[Problem]:
-    if endpoint.mode == "async":
-        yield _later("008", (*at, "mode"), "asynchronous endpoints are", allowed="realtime")
     if endpoint.managed_by == "pipeline":
         yield _later("009", (*at, "managed_by"), "endpoints of the release pipeline are", allowed="cloudformation")
-    if endpoint.components:
-        yield _later("010", (*at, "components"), "components are", fix="give the endpoint one model")
-    if len(endpoint.instance_types) > 1:
-        yield _later("011", (*at, "instance_types"), "pools of several instance types are", allowed="one type")
-    if endpoint.scaling:
-        yield _later("012", (*at, "scaling"), "endpoint scaling is")
-    if endpoint.rollout != Rollout():
-        yield _later("013", (*at, "rollout"), "rollouts are", allowed="{kind: all-at-once}, which is the default")
 
 
 def _later(

@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from . import translate
+from .base import Part
 from .checks import check
 from .codes import CODES, Severity
-from .deployment import Deployment, Part
+from .deployment import Deployment
 from .findings import Finding, Problem, SpecError, clean, find, show
 from .later import not_built
 from .source import MAX_BYTES, Pointer, Source, UnreadableError, parse

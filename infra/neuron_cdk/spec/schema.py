@@ -8,7 +8,7 @@ from typing import Any
 
 from neuron_cdk.catalog import instances, regions
 
-from . import deployment
+from . import base, deployment, endpoint
 
 
 def json_schema() -> dict[str, Any]:
@@ -47,7 +47,10 @@ def _descriptions() -> dict[tuple[str, str], str]:
     Pydantic can collect them too, but does it on every import, and ``validate`` is to start at once.
     """
     classes = {
-        node.name: node for node in ast.parse(inspect.getsource(deployment)).body if isinstance(node, ast.ClassDef)
+        node.name: node
+        for module in (base, endpoint, deployment)
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ClassDef)
     }
     found: dict[tuple[str, str], str] = {}
     for name, node in classes.items():
@@ -58,7 +61,7 @@ def _descriptions() -> dict[tuple[str, str], str]:
                     ast.Expr(value=ast.Constant(value=str(description))),
                 ):
                     found[name, attribute] = inspect.cleandoc(description)
-        for base in node.bases:  # a subclass follows its base in the file
-            inherited = [key for key in found if isinstance(base, ast.Name) and key[0] == base.id]
+        for parent in node.bases:  # a subclass follows its base
+            inherited = [key for key in found if isinstance(parent, ast.Name) and key[0] == parent.id]
             found |= {(name, key[1]): found[key] for key in inherited if (name, key[1]) not in found}
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from .deployment import Part
+from .base import Part
 from .findings import Problem
 from .source import Pointer, Source
 

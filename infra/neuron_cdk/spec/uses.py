@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from neuron_cdk.catalog import software
 
 from .deployment import Compile, Deployment
-from .later import ENGINES
+from .endpoint import Endpoint
 from .source import Pointer
+
+ENGINES = ("torch-neuronx", "neuronx-cc", "onnxruntime")
+"""Those that are built."""
 
 
 def uses(deployment: Deployment) -> Iterator[tuple[Pointer, str]]:
@@ -17,10 +20,22 @@ def uses(deployment: Deployment) -> Iterator[tuple[Pointer, str]]:
         if fleet.model:
             yield ("fleets", name, "model"), fleet.model
     for name, endpoint in deployment.endpoints.items():
-        if endpoint.model:
-            yield ("endpoints", name, "model"), endpoint.model
-        for index, component in enumerate(endpoint.components):
-            yield ("endpoints", name, "components", index, "model"), component.model
+        for pointer, model in endpoint_uses(endpoint):
+            yield ("endpoints", name, *pointer), model
+
+
+def endpoint_uses(endpoint: Endpoint) -> Iterator[tuple[Pointer, str]]:
+    """Every mention of a model in one endpoint. Pointers start at the endpoint."""
+    if endpoint.model:
+        yield ("model",), endpoint.model
+    for instance_type, model in endpoint.pool_models.items():
+        yield ("pool_models", instance_type), model
+    for index, component in enumerate(endpoint.components):
+        yield ("components", index, "model"), component.model
+    for name, variant in endpoint.variants.items():
+        yield ("variants", name, "model"), variant.model
+    if endpoint.shadow:
+        yield ("shadow", "model"), endpoint.shadow.model
 
 
 def services(deployment: Deployment, model: str) -> tuple[str, ...]:

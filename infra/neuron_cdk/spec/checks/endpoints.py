@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..deployment import Deployment, Endpoint
+from ..deployment import Deployment
+from ..endpoint import Endpoint
 from ..findings import Problem
 from ..source import Pointer
 from .common import fits_target, holds_model, instance

@@ -10,9 +10,8 @@ from neuron_cdk.catalog import instances, regions, software
 
 from ..deployment import Compile, Deployment, PathSource
 from ..findings import Problem
-from ..later import ENGINES
 from ..source import Pointer
-from ..uses import sdk, services, uses
+from ..uses import ENGINES, sdk, services, uses
 from .common import repeated, some
 
 # What the compile job says itself: the target is part of the artifact's key, the files are where it looks for them.
