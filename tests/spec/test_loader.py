@@ -20,6 +20,7 @@ from neuron_cdk.spec import (
     Spot,
     later,
     load,
+    rollout_kind,
     sdk,
     zones,
 )

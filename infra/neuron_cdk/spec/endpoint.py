@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import Part, Range, ScheduledSize
-from .fields import AlarmName, Count, MlReservation, Name, Number, Positive, Word
+from .fields import AlarmName, Count, MlReservation, MlType, Name, Number, Positive, Word
 
 RolloutKind = Literal["all-at-once", "canary", "linear", "rolling"]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
@@ -142,7 +142,7 @@ class Endpoint(Part):
     """A name from models; or components."""
     instance_types: Annotated[tuple[Word, ...], Field(min_length=1)]
     """SageMaker names (ml.…); more than one are pools in order of priority."""
-    pool_models: Annotated[dict[Word, Name], Field(max_length=5)] = {}
+    pool_models: Annotated[dict[MlType, Name], Field(max_length=5)] = {}
     """What a pool serves instead of model, by instance type: each chip its own artifact."""
     provision_timeout_minutes: Annotated[int, Field(strict=True, ge=5, le=60)] | None = None
     """How long instances are looked for before SageMaker gives up. Default: its own."""

@@ -159,6 +159,15 @@ Reservation = Annotated[
         ("cr-0123456789abcdef0",),
     ),
 ]
+MlType = Annotated[
+    str,
+    Text(
+        r"ml\.[a-z0-9-]{1,24}\.[a-z0-9-]{1,24}",
+        "NCDK-TYPE-003",
+        "one of SageMaker's names of instance types",
+        "a SageMaker name, such as ml.inf2.xlarge",
+    ),
+]
 MlReservation = Annotated[
     str,
     Text(
