@@ -106,6 +106,26 @@ def test_a_timer_that_fails_stops_no_other(clock: Any) -> None:
     assert seen == [1020]
 
 
+def test_a_jump_waits_for_real_work_that_is_under_way(module: ModuleType) -> None:
+    clock = module.Clock()
+    seen: list[float] = []
+    start = clock.now()
+
+    def begin() -> None:
+        clock.hold()
+        threading.Timer(0.1, finish).start()
+
+    def finish() -> None:
+        clock.call_later(5, lambda: seen.append(clock.now() - start))
+        clock.release()
+
+    clock.call_later(10, begin)
+
+    clock.advance(60)
+
+    assert seen == [pytest.approx(15, abs=0.01)]
+
+
 def test_a_timer_comes_sooner_on_a_fast_clock(module: ModuleType) -> None:
     fast = module.Clock()
     rung = threading.Event()

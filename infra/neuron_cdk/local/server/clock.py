@@ -51,6 +51,8 @@ class Clock:
         self._thread: threading.Thread | None = None
         self._jump: float | None = None
         """Where a jump under way leads; timers due before it run at once, with the clock at their moment."""
+        self._held = 0
+        """How much real work is under way that a jump waits for."""
 
     def now(self) -> float:
         with self._changed:
@@ -105,6 +107,20 @@ class Clock:
             while self._jump is not None:
                 self._changed.wait()
 
+    def hold(self) -> None:
+        """Real work begins (processes that start or drain): a jump stands still at its moment until ``release``.
+
+        So what follows from the work follows at the moment it would have, however short the work takes really.
+        """
+        with self._changed:
+            self._held += 1
+
+    def release(self) -> None:
+        """The work of one ``hold`` is done, or waits for this clock itself."""
+        with self._changed:
+            self._held -= 1
+            self._changed.notify_all()
+
     def saved(self) -> dict[str, float]:
         """How it differs from real time; what ``restore`` takes."""
         with self._changed:
@@ -151,6 +167,9 @@ class Clock:
         """Wait for the next timer that is due, and take it."""
         with self._changed:
             while True:
+                if self._jump is not None and self._held:
+                    self._changed.wait()
+                    continue
                 while self._timers and self._timers[0][2].cancelled:
                     heapq.heappop(self._timers)
                 due = self._timers[0][0] if self._timers else None

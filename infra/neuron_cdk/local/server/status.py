@@ -9,7 +9,8 @@ how it stands then:
 - ``PUT /_neuron_cdk/reservations`` makes reservations and capacity blocks: ``autoscaling.reservations``; ``GET`` too;
 - ``PUT /_neuron_cdk/instances`` says how instances boot and answer hooks: ``autoscaling.settings``;
 - ``POST /_neuron_cdk/interrupt`` with ``{"instance": "i-…"}`` takes a spot instance, ``POST /_neuron_cdk/rebalance``
-  says that it is at risk.
+  says that it is at risk;
+- ``PUT /_neuron_cdk/endpoints`` makes something go wrong with endpoints: ``sagemaker.faults``; ``GET`` shows it.
 
 What is wrong with a request is said with status 400.
 """
@@ -26,7 +27,7 @@ from ministack.services import cloudformation
 from . import clock, recovery, service_quotas
 from .api import ServiceError
 from .autoscaling import controls
-from .sagemaker import capacity, endpoints, store
+from .sagemaker import capacity, endpoints, faults, store
 
 
 async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -64,6 +65,8 @@ _CONTROLS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
     ("GET", "/_neuron_cdk/reservations"): controls.show_reservations,
     ("PUT", "/_neuron_cdk/reservations"): controls.reservations,
     ("PUT", "/_neuron_cdk/instances"): controls.instances,
+    ("GET", "/_neuron_cdk/endpoints"): lambda _: faults.shown(),
+    ("PUT", "/_neuron_cdk/endpoints"): faults.change,
     ("POST", "/_neuron_cdk/interrupt"): controls.interrupt,
     ("POST", "/_neuron_cdk/rebalance"): controls.rebalance,
 }
@@ -92,6 +95,7 @@ def _status() -> dict[str, Any]:
             endpoint["EndpointName"]: {
                 "status": endpoint["EndpointStatus"],
                 "pids": endpoints.pids(endpoint["EndpointArn"]),
+                "variants": endpoints.sizes(endpoint["EndpointArn"]),
             }
             for endpoint in store.endpoints.all_values()
         },

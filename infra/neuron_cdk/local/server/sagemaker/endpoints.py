@@ -1,36 +1,54 @@
-"""Endpoints: one fleet serves, an update starts another beside it, swaps, then ends the first."""
+"""Endpoints: created, updated by a rollout, scaled, described and deleted; each request goes to what is in service."""
 
 from __future__ import annotations
 
 import contextvars
-import http.client
 import logging
 import shutil
-import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..api import Response, ServiceError
-from . import capacity, fleet, store
-from .fleet import DeploymentError, Fleet
+from . import (
+    alarms,
+    asynchronous,
+    capacity,
+    components,
+    description,
+    faults,
+    invocations,
+    pools,
+    refusals,
+    replicas,
+    rollouts,
+    sampling,
+    scaling,
+    store,
+    working,
+)
+from .events import become
+from .fleet import Fleet
+from .replicas import DeploymentError
+from .rollouts import Policy, RolledBackError
 from .store import Record
+from .traffic import Serving
 
 logger = logging.getLogger("neuron_cdk.local")
 
-_REASON = 1024  # the model's limit for FailureReason
-_CALL_SECONDS = 60.0  # how long SageMaker waits for a container's answer
-_fleets: dict[str, Fleet] = {}
+_serving: dict[str, Serving] = {}
+"""By ARN."""
 _folder: Path
 _saved: Callable[[], None]
+_RETAINED = {"DesiredInstanceCount": 0, "DesiredWeight": 1}
 
 
 def configure(folder: Path, code: Path, saved: Callable[[], None]) -> None:
     """Where models are kept, where ``neuron_jobs`` lies, and what to call after each deployment."""
     global _folder, _saved
     _folder, _saved = folder, saved
-    Fleet.code = code
+    replicas.configure(code)
 
 
 def create(request: Record) -> dict[str, Any]:
@@ -38,8 +56,8 @@ def create(request: Record) -> dict[str, Any]:
     _check(config)
     store.refuse_taken(store.endpoints, "endpoint", name)
     arn = store.arn("endpoint", name)
-    moment = store.now()
-    store.endpoints[name] = {
+    moment = store.moment()
+    record = store.endpoints[name] = {
         "EndpointName": name,
         "EndpointArn": arn,
         "EndpointConfigName": config,
@@ -48,42 +66,67 @@ def create(request: Record) -> dict[str, Any]:
         "LastModifiedTime": moment,
     }
     store.tag(arn, request.get("Tags", []))
-    _begin(_deploy, name, config)
+    become(record, "Creating")
+    working.begin(f"endpoint-{name}", _bring_up, record)
     return {"EndpointArn": arn}
 
 
 def update(request: Record) -> dict[str, Any]:
     name, config = request["EndpointName"], request["EndpointConfigName"]
     record = store.find(store.endpoints, "endpoint", name)
-    if (
-        record["EndpointStatus"] == "Failed"
-    ):  # "DeleteEndpoint is the only operation" left (API reference, EndpointStatus)
+    # "DeleteEndpoint is the only operation" left (API reference, EndpointStatus)
+    if record["EndpointStatus"] in ("Failed", "UpdateRollbackFailed"):
         raise ServiceError(
-            "ValidationException", f'Cannot update endpoint "{record["EndpointArn"]}": its status is Failed.'
+            "ValidationException",
+            f'Cannot update endpoint "{record["EndpointArn"]}": its status is {record["EndpointStatus"]}.',
         )
-    if record["EndpointStatus"] != "InService":
-        raise ServiceError("ValidationException", f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
-    _check(config)
-    record.pop("FailureReason", None)
-    record.update(EndpointStatus="Updating", LastModifiedTime=store.now())
-    _begin(_deploy, name, config)
+    _refuse_unless_in_service(record)
+    configuration = _check(config)
+    policy = _policy(request, record, configuration)
+    refusals.check_policy(policy, configuration)
+    alarms.check(policy)
+    serving = _serving[record["EndpointArn"]]
+    refusals.check_scaled(name, serving.fleet, configuration)
+    kept = _kept(request, serving.fleet)
+    faults.begin_update(name, config)
+    record["StartTime"] = store.moment()
+    become(record, "Updating")
+    working.begin(f"endpoint-{name}", _replace, record, serving, config, policy, kept)
+    return {"EndpointArn": record["EndpointArn"]}
+
+
+def update_weights_and_capacities(request: Record) -> dict[str, Any]:
+    record = store.find(store.endpoints, "endpoint", request["EndpointName"])
+    _refuse_unless_in_service(record)
+    serving = _serving[record["EndpointArn"]]
+    asynchronous_one = "AsyncInferenceConfig" in serving.fleet.configuration
+    for wanted in request["DesiredWeightsAndCapacities"]:
+        variant = serving.fleet.find(wanted["VariantName"])
+        if variant is None:
+            raise ServiceError("ValidationException", f'Could not find variant "{wanted["VariantName"]}".')
+        if wanted.get("DesiredInstanceCount") == 0 and not asynchronous_one:
+            raise ServiceError("ValidationException", "DesiredInstanceCount must be at least 1 for this endpoint.")
+        if variant.hosts_components and getattr(variant, "managed", False) and "DesiredInstanceCount" in wanted:
+            raise ServiceError("ValidationException", "SageMaker manages the instance count of this variant.")
+    become(record, "Updating")
+    working.begin(f"endpoint-{record['EndpointName']}", _scale, record, serving, request["DesiredWeightsAndCapacities"])
     return {"EndpointArn": record["EndpointArn"]}
 
 
 def describe(request: Record) -> dict[str, Any]:
     record = store.find(store.endpoints, "endpoint", request["EndpointName"])
-    serving = _fleets.get(record["EndpointArn"])
-    shown = {key: value for key, value in record.items() if key != "Deployment"}
-    return shown | ({"ProductionVariants": fleet.images(serving.variants)} if serving else {})
+    return description.of_endpoint(record, _serving.get(record["EndpointArn"]))
 
 
 def delete(request: Record) -> dict[str, Any]:
     name = request["EndpointName"]
     record = store.find(store.endpoints, "endpoint", name)
-    if record["EndpointStatus"] in ("Creating", "Updating", "Deleting"):
+    if record["EndpointStatus"] in ("Creating", "Updating", "RollingBack", "Deleting"):
         raise ServiceError("ValidationException", f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
-    record.update(EndpointStatus="Deleting", LastModifiedTime=store.now())
-    _begin(_remove, name)
+    components.refuse_deletion(name, record["EndpointArn"])
+    scaling.forget_variants(name)
+    become(record, "Deleting")
+    working.begin(f"endpoint-{name}", _remove, record)
     return {}
 
 
@@ -97,8 +140,32 @@ def list_all(request: Record) -> dict[str, Any]:
 
 def pids(arn: str) -> list[int]:
     """The processes that answer for the endpoint."""
-    serving = _fleets.get(arn)
+    serving = _serving.get(arn)
     return serving.pids if serving else []
+
+
+def sizes(arn: str) -> dict[str, dict[str, Any]]:
+    """The variants in service: instances by type, how many are desired, and the weight."""
+    serving = _serving.get(arn)
+    return {
+        variant.name: {"instances": dict(variant.types), "desired": variant.desired, "weight": variant.weight}
+        for variant in (serving.fleet.all_variants if serving else [])
+    }
+
+
+def invoke(name: str, headers: dict[str, str], body: bytes) -> Response:
+    """InvokeEndpoint. Raises ``ServiceError``."""
+    record = store.endpoints.get(name)
+    return invocations.invoke(record, _serving.get(record["EndpointArn"]) if record else None, name, headers, body)
+
+
+def invoke_async(name: str, headers: dict[str, str], body: bytes) -> Response:
+    """InvokeEndpointAsync. Raises ``ServiceError``."""
+    record = store.endpoints.get(name)
+    serving = _serving.get(record["EndpointArn"]) if record else None
+    if record is None or serving is None:
+        raise ServiceError("ValidationError", f"Endpoint {name} of account {store.account()} not found.")
+    return asynchronous.accept(record, serving, headers, body)
 
 
 def restart() -> None:
@@ -120,118 +187,159 @@ def _restart_one(account: str, region: str, name: str, record: Record) -> None:
         if record["EndpointStatus"] == "Deleting":
             store.endpoints.pop(name)
         else:
-            record.update(
-                EndpointStatus="Failed", FailureReason="the embedded AWS ended while the endpoint was created"
-            )
+            become(record, "Failed", reason="the embedded AWS ended while the endpoint was created")
         return
-    serving = Fleet(name, record["EndpointConfigName"], _folder / record["Deployment"])
+    working.hold()
     try:
-        serving.start()
+        fleet = Fleet(name, record["EndpointConfigName"], _folder / record["Deployment"])
+        fleet.retain({variant: (count, weight) for variant, (count, weight) in record.get("Desired", {}).items()})
+        fleet.start()
+        _serve(record, fleet)
+        components.restart(name)
     except Exception as error:
         logger.exception("endpoint %s does not come back", name)
-        record.update(EndpointStatus="Failed", FailureReason=str(error)[:_REASON])
+        become(record, "Failed", reason=str(error))
     else:
-        _fleets[record["EndpointArn"]] = serving
         record["EndpointStatus"] = "InService"
-
-
-def invoke(name: str, headers: dict[str, str], body: bytes) -> Response:
-    """InvokeEndpoint: the container's answer, or the error SageMaker makes of having none."""
-    record = store.endpoints.get(name)
-    serving = _fleets.get(record["EndpointArn"]) if record else None
-    if record is None or serving is None:
-        raise ServiceError("ValidationError", f"Endpoint {name} of account {store.account()} not found.")
-    wanted = headers.get("x-amzn-sagemaker-target-variant")
-    try:
-        variant, instance = serving.choose(wanted)
-    except KeyError:
-        raise ServiceError("ValidationError", f"Variant {wanted} of endpoint {name} not found.") from None
-    passed = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
-    connection = http.client.HTTPConnection("127.0.0.1", instance.port, timeout=_CALL_SECONDS)
-    try:
-        connection.request("POST", "/invocations", body, {key: headers[key] for key in passed if key in headers})
-        answer = connection.getresponse()
-        content = answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise _model_error(
-            name, record, 0, f"the container does not answer ({error or type(error).__name__})"
-        ) from error
     finally:
-        connection.close()
-    if answer.status != 200:
-        raise _model_error(name, record, answer.status, content.decode(errors="replace"))
-    kept = {"Content-Type": answer.getheader("Content-Type", "application/octet-stream")}
-    custom = answer.getheader("X-Amzn-SageMaker-Custom-Attributes")
-    return (
-        200,
-        kept
-        | {"x-Amzn-Invoked-Production-Variant": variant.name}
-        | ({"X-Amzn-SageMaker-Custom-Attributes": custom} if custom else {}),
-        content,
-    )
+        working.release()
 
 
-def _model_error(endpoint: str, record: Record, status: int, message: str) -> ServiceError:
-    """The container answered something other than 200, or nothing (status 0)."""
-    kind = "client" if 400 <= status < 500 else "server"
-    group = f"/aws/sagemaker/Endpoints/{endpoint}"
-    region, account = record["EndpointArn"].split(":")[3:5]
-    return ServiceError(
-        "ModelError",
-        f'Received {kind} error ({status}) from primary with message "{message}". See '
-        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} "
-        f"in account {account} for more information.",
-        424,
-        OriginalStatusCode=status,
-        OriginalMessage=message,
-        LogStreamArn=f"arn:aws:logs:{region}:{account}:log-group:{group}",
-    )
+def _refuse_unless_in_service(record: Record) -> None:
+    if record["EndpointStatus"] != "InService":
+        raise ServiceError("ValidationException", f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
 
 
-def _check(config: str) -> None:
+def _check(config: str) -> Record:
     configuration = store.find(store.endpoint_configs, "endpoint-config", config)
-    for variant in configuration["ProductionVariants"]:
-        capacity.check_quota(variant["InstanceType"], usage="endpoint usage")
+    for variant in [*configuration["ProductionVariants"], *configuration.get("ShadowProductionVariants", [])]:
+        for instance_type in pools.types(variant):
+            capacity.check_quota(instance_type, usage="endpoint usage")
+    return configuration
 
 
-def _begin(work: Callable[..., None], *arguments: str) -> None:
-    """Run ``work`` in a thread that speaks for the account and region of this request."""
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(work, *arguments), name=f"endpoint-{arguments[0]}", daemon=True).start()
+def _policy(request: Record, record: Record, configuration: Record) -> Policy:
+    """The deployment configuration of an update; an endpoint on Inf1 has none ("Exclusions")."""
+    policy = request.get("DeploymentConfig", {})
+    if request.get("RetainDeploymentConfig") and not policy:
+        policy = record.get("LastDeploymentConfig", {})
+    types = [kind for variant in configuration["ProductionVariants"] for kind in pools.types(variant)]
+    return {} if any(kind.startswith("ml.inf1.") for kind in types) else dict(policy)
 
 
-def _deploy(name: str, config: str) -> None:
-    record = store.endpoints[name]
-    arn = record["EndpointArn"]
+def _kept(request: Record, fleet: Fleet) -> dict[str, tuple[int, float]]:
+    """The counts and weights that an update takes over from the fleet in service, by name of variant."""
+    if not request.get("RetainAllVariantProperties"):
+        return {}
+    excluded = {each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties", [])}
+    coming = store.endpoint_configs[request["EndpointConfigName"]]
+    kept = {}
+    for declared in [*coming["ProductionVariants"], *coming.get("ShadowProductionVariants", [])]:
+        variant = fleet.find(declared["VariantName"])
+        if variant is not None:
+            kept[variant.name] = (
+                declared["InitialInstanceCount"] if "DesiredInstanceCount" in excluded else variant.desired,
+                declared.get("InitialVariantWeight", 1.0) if "DesiredWeight" in excluded else variant.weight,
+            )
+    return kept
+
+
+def _bring_up(record: Record) -> None:
     deployment = uuid.uuid4().hex
-    coming = Fleet(name, config, _folder / deployment)
-    leaving = _fleets.get(arn)
     try:
-        coming.start()
+        fleet = Fleet(record["EndpointName"], record["EndpointConfigName"], _folder / deployment)
+        fleet.start()
     except Exception as error:
-        if not isinstance(error, DeploymentError):
-            logger.exception("endpoint %s", name)
-        # An update that fails leaves the fleet that serves in service; there is nothing to fall back to the first time.
-        record.update(
-            EndpointStatus="InService" if leaving else "Failed",
-            FailureReason=str(error)[:_REASON],
-            LastModifiedTime=store.now(),
-        )
+        _log_unless_expected(record, error)
+        become(record, "Failed", reason=str(error))
     else:
-        _fleets[arn] = coming
-        record.update(
-            EndpointConfigName=config, Deployment=deployment, EndpointStatus="InService", LastModifiedTime=store.now()
-        )
-        if leaving:
-            leaving.stop()
+        record["Deployment"] = deployment
+        _serve(record, fleet)
+        become(record, "InService")
     _saved()
 
 
-def _remove(name: str) -> None:
-    record = store.endpoints[name]
-    serving = _fleets.pop(record["EndpointArn"], None)
+def _replace(record: Record, serving: Serving, config: str, policy: Policy, kept: dict[str, tuple[int, float]]) -> None:
+    before = rollouts.sizes(serving.fleet)
+    deployment = uuid.uuid4().hex
+    try:
+        if faults.rolls_back_silently(record["EndpointName"]):
+            become(record, "InService")
+            return
+        coming = Fleet(record["EndpointName"], config, _folder / deployment)
+        coming.retain(kept)
+        rollouts.shift(serving, coming, policy)
+    except Exception as error:
+        _log_unless_expected(record, error)
+        _roll_back(record, serving, before, str(error))
+    else:
+        record.update(EndpointConfigName=config, Deployment=deployment)
+        if policy:
+            record["LastDeploymentConfig"] = policy
+        _note(record, coming)
+        become(record, "InService")
+    finally:
+        _saved()
+
+
+def _roll_back(record: Record, serving: Serving, sizes: dict[str, int], reason: str) -> None:
+    # A deployment that fails leaves the fleet that serves in service.
+    become(record, "RollingBack", reason=reason)
+    try:
+        rollouts.back(serving, sizes)
+    except DeploymentError as error:
+        become(record, "UpdateRollbackFailed", reason=f"{reason}; the roll-back failed: {error}")
+    else:
+        become(record, "InService", reason=reason)
+
+
+def _scale(record: Record, serving: Serving, wanted: list[Record]) -> None:
+    reason = None
+    for each in wanted:
+        variant = serving.fleet.find(each["VariantName"])
+        if variant is None:  # it was there when the request was accepted
+            continue
+        if "DesiredWeight" in each:
+            variant.weight = variant.desired_weight = each["DesiredWeight"]
+        if "DesiredInstanceCount" in each:
+            variant.desired = each["DesiredInstanceCount"]
+            try:
+                variant.scale(variant.desired)
+            except DeploymentError as error:
+                reason = str(error)
+                variant.desired = variant.count
+    _note(record, serving.fleet)
+    become(record, "InService", reason=reason)
+    _saved()
+
+
+def _serve(record: Record, fleet: Fleet) -> None:
+    serving = _serving[record["EndpointArn"]] = Serving(record["EndpointName"], [fleet])
+    _note(record, fleet)
+    components.attach(serving)
+    sampling.watch(serving)
+    asynchronous.watch(serving)
+
+
+def _note(record: Record, fleet: Fleet) -> None:
+    """Remember the sizes and weights in service, for events and for a restart."""
+    record["Desired"] = {variant.name: [variant.desired, variant.weight] for variant in fleet.all_variants}
+
+
+def _remove(record: Record) -> None:
+    name = record["EndpointName"]
+    serving = _serving.pop(record["EndpointArn"], None)
     if serving:
-        serving.stop()
+        sampling.forget(serving)
+        asynchronous.forget(serving)
+        components.detach(serving)
+        for fleet in serving.fleets:
+            fleet.stop()
     store.endpoints.pop(name)
     store.forget_tags(record["EndpointArn"])
     _saved()
+
+
+def _log_unless_expected(record: Record, error: Exception) -> None:
+    if not isinstance(error, DeploymentError | RolledBackError):
+        logger.error("endpoint %s", record["EndpointName"], exc_info=error)

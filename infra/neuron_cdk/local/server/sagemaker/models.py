@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..api import ServiceError
-from . import store
+from . import refusals, store
 from .store import Record
 
 
@@ -30,14 +30,7 @@ def list_models(request: Record) -> dict[str, Any]:
 
 
 def create_endpoint_config(request: Record) -> dict[str, Any]:
-    for variant in request["ProductionVariants"]:
-        if not {"ModelName", "InstanceType", "InitialInstanceCount"} <= variant.keys():
-            raise ServiceError(
-                "ValidationException",
-                f"variant {variant['VariantName']}: the embedded AWS serves variants with ModelName, InstanceType and "
-                "InitialInstanceCount",
-            )
-        store.find(store.models, "model", variant["ModelName"])
+    refusals.check_config(request)
     return _create(store.endpoint_configs, "endpoint-config", "EndpointConfig", request)
 
 

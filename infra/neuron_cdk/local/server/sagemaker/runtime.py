@@ -1,4 +1,7 @@
-"""SageMaker Runtime: InvokeEndpoint, told from SageMaker's own API by its path (both are signed for ``sagemaker``)."""
+"""SageMaker Runtime: InvokeEndpoint and InvokeEndpointAsync, told from SageMaker's own API by their paths.
+
+All three are signed for ``sagemaker``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ..api import Response, ServiceError
 from . import endpoints
 
 NAME = "sagemaker-runtime"
-_INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
+_INVOCATION = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
 
 
 def is_mine(path: str, headers: dict[str, str]) -> bool:
@@ -26,9 +29,10 @@ async def handle_request(
 ) -> Response:
     invocation = _INVOCATION.fullmatch(path)
     assert invocation is not None
+    run = endpoints.invoke if invocation[2] == "invocations" else endpoints.invoke_async
     try:
         # Its own thread: the container may be slow, and everything else goes on meanwhile.
-        called: Response = await run_reentrant(endpoints.invoke, unquote(invocation[1]), headers, body)
+        called: Response = await run_reentrant(run, unquote(invocation[1]), headers, body)
         return called
     except ServiceError as error:
         content = {"Message": error.message, **error.members}

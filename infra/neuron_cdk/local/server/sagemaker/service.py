@@ -36,6 +36,7 @@ OPERATIONS: dict[str, Operation] = {
     "ListEndpointConfigs": models.list_endpoint_configs,
     "CreateEndpoint": endpoints.create,
     "UpdateEndpoint": endpoints.update,
+    "UpdateEndpointWeightsAndCapacities": endpoints.update_weights_and_capacities,
     "DescribeEndpoint": endpoints.describe,
     "DeleteEndpoint": endpoints.delete,
     "ListEndpoints": endpoints.list_all,

@@ -15,16 +15,25 @@ from ministack.core.responses import (
 )
 
 from ..api import ServiceError
+from ..clock import clock
 
 Record = dict[str, Any]
 
 models = AccountRegionScopedDict()
 endpoint_configs = AccountRegionScopedDict()
 endpoints = AccountRegionScopedDict()
+components = AccountRegionScopedDict()
 jobs = AccountRegionScopedDict()
 _tags = AccountRegionScopedDict()
 
-_SAVED = {"models": models, "endpoint_configs": endpoint_configs, "endpoints": endpoints, "jobs": jobs, "tags": _tags}
+_SAVED = {
+    "models": models,
+    "endpoint_configs": endpoint_configs,
+    "endpoints": endpoints,
+    "components": components,
+    "jobs": jobs,
+    "tags": _tags,
+}
 
 
 def get_state() -> dict[str, Any]:
@@ -68,6 +77,11 @@ def now() -> float:
     return round(time.time(), 3)
 
 
+def moment() -> float:
+    """The same by the server's clock, which endpoints and components live by."""
+    return round(clock.now(), 3)
+
+
 def find(store: Any, kind: str, name: str) -> Record:
     """The record ``name``. Raises ``ValidationException`` worded as SageMaker's when there is none."""
     record: Record | None = store.get(name)
@@ -103,6 +117,11 @@ def page(
 def account() -> str:
     """The account of the request under way."""
     return str(get_account_id())
+
+
+def region() -> str:
+    """The region of the request under way."""
+    return str(get_region())
 
 
 def speak_for(account: str, region: str) -> None:

@@ -66,6 +66,25 @@ def upload(folder: Path, uri: str) -> None:
         raise TransferError(f"{uri}: {error}") from error
 
 
+def put(uri: str, content: bytes, content_type: str = "application/octet-stream") -> None:
+    """One object. Raises ``TransferError``."""
+    bucket, key = _parts(uri)
+    try:
+        _s3().put_object(Bucket=bucket, Key=key, Body=content, ContentType=content_type)
+    except ClientError as error:
+        raise TransferError(f"{uri}: {error.response['Error']['Message']}") from error
+
+
+def get(uri: str) -> bytes:
+    """One object's content. Raises ``TransferError``."""
+    bucket, key = _parts(uri)
+    try:
+        content: bytes = _s3().get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        raise TransferError(f"{uri}: {error.response['Error']['Message']}") from error
+    return content
+
+
 def _fetch(bucket: str, key: str, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     _s3().download_file(bucket, key, str(file))

@@ -1,0 +1,37 @@
+"""The alarms that a deployment watches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..api import ServiceError
+from ..clock import clock
+from ..cloudwatch import alarms as cloudwatch
+
+_LONGEST_SECONDS = 28_800  # the most that MaximumExecutionTimeoutInSeconds may be, and what goes for no limit
+
+
+class Watch:
+    """What ends a deployment early. ``look`` is what a wait asks."""
+
+    def __init__(self, policy: dict[str, Any]) -> None:
+        self._names = [alarm["AlarmName"] for alarm in policy.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
+        update = policy.get("BlueGreenUpdatePolicy") or policy.get("RollingUpdatePolicy") or {}
+        self._seconds = update.get("MaximumExecutionTimeoutInSeconds", _LONGEST_SECONDS)
+        self._deadline = clock.now() + self._seconds
+
+    def look(self) -> str | None:
+        """Why to roll back now; None while there is no reason."""
+        tripped = [name for name in self._names if cloudwatch.state(name) == "ALARM"]
+        if tripped:
+            return f"One or more auto-rollback alarms are in ALARM state: {', '.join(tripped)}"
+        if clock.now() > self._deadline:
+            return f"the deployment did not finish within MaximumExecutionTimeoutInSeconds ({self._seconds:.0f})"
+        return None
+
+
+def check(policy: dict[str, Any]) -> None:
+    """Raise ``ValidationException`` for a rollback alarm that there is not."""
+    for alarm in policy.get("AutoRollbackConfiguration", {}).get("Alarms", []):
+        if cloudwatch.state(alarm["AlarmName"]) is None:
+            raise ServiceError("ValidationException", f"Could not find the CloudWatch alarm {alarm['AlarmName']}.")
