@@ -10,6 +10,7 @@ from aws_cdk import App, Environment, Tags
 
 from neuron_cdk import spec
 from neuron_cdk.network.shape import Vpc
+from neuron_cdk.spec.uses import uses
 
 from .artifacts import ArtifactsStack
 from .endpoint import EndpointStack
@@ -59,13 +60,12 @@ def build_app(
                 env=env,
                 name=name,
                 endpoint=endpoint,
-                model=deployment.models[str(endpoint.model)],
+                models=deployment.models,
                 pipeline=pipeline,
                 vpc=vpc,
             )
         # What serves a model compiles it in its own stack, so that both roll back together.
-        served = {endpoint.model for endpoint in deployment.endpoints.values()}
-        served |= {fleet.model for fleet in deployment.fleets.values()}
+        served = {model for _, model in uses(deployment)}
         others = {name: model for name, model in deployment.models.items() if name not in served}
         if others:
             ModelsStack(app, named("Models"), env=env, models=others, pipeline=pipeline)

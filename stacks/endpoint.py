@@ -1,18 +1,21 @@
-"""One endpoint, and the model it serves."""
+"""One endpoint, and the models it serves."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from aws_cdk import CfnOutput, Environment, Stack
 from constructs import Construct
 
 from neuron_cdk import CompiledModel, CompilePipeline, NeuronEndpoint, spec
 from neuron_cdk.network.shape import Vpc
+from neuron_cdk.spec.uses import endpoint_uses
 
 from .models import artifact_keys
 
 
 class EndpointStack(Stack):
-    """The model is compiled here, so that a stack that rolls back takes model and endpoint back together."""
+    """The models are compiled here, so that a stack that rolls back takes models and endpoint back together."""
 
     def __init__(
         self,
@@ -22,20 +25,27 @@ class EndpointStack(Stack):
         env: Environment,
         name: str,
         endpoint: spec.Endpoint,
-        model: spec.Model,
+        models: Mapping[str, spec.Model],
         pipeline: CompilePipeline,
         vpc: Vpc,
     ) -> None:
         super().__init__(scope, construct_id, env=env)
-        compiled = CompiledModel(self, "Model", pipeline=pipeline, name=str(endpoint.model), model=model)
-        served = NeuronEndpoint(
-            self,
-            "Endpoint",
-            model=compiled,
-            instance_type=endpoint.instance_types[0],
-            vpc=vpc,
-            key=pipeline.store.key,
-            instance_count=endpoint.size.min,
-        )
-        CfnOutput(self, "EndpointName", value=served.endpoint_name, description=f"Endpoint {name}")
-        artifact_keys(self, [compiled])
+        used = dict.fromkeys(model for _, model in endpoint_uses(endpoint))
+        compiled = [
+            CompiledModel(
+                self,
+                "Model" if each == endpoint.model else f"Model-{each}",
+                pipeline=pipeline,
+                name=each,
+                model=models[each],
+            )
+            for each in used
+        ]
+        made = NeuronEndpoint.from_file(self, "Endpoint", endpoint, vpc=vpc, store=pipeline.store, models=compiled)
+        CfnOutput(self, "EndpointName", value=made.endpoint_name, description=f"Endpoint {name}")
+        if made.components:
+            names = {each.component.model: each.name for each in made.components}
+            CfnOutput(self, "Components", value=self.to_json_string(names), description="Models to component names")
+        if made.async_output:
+            CfnOutput(self, "InputPrefix", value=made.async_output.input_uri, description="Where requests are put")
+        artifact_keys(self, compiled)

@@ -40,7 +40,15 @@ class RankingStack(Stack):
             ),
         )
         endpoint = NeuronEndpoint(
-            self, "Endpoint", model=ranker, instance_type="ml.inf2.xlarge", vpc=vpc, key=store.key, instance_count=2
+            self,
+            "Endpoint",
+            vpc=vpc,
+            store=store,
+            model=ranker,
+            instance_types=["ml.inf2.xlarge"],
+            size=spec.Range(min=2, max=6),  # two and more are updated in batches
+            scaling=spec.EndpointScaling(metric="concurrent-requests", target=4),
+            rollout=spec.Rollout(max_error_rate=0.01),  # what fails more often is sent back
         )
         endpoint.metric_model_latency().create_alarm(
             self, "Slow", threshold=50_000, evaluation_periods=5, alarm_description="p99 above 50 ms"

@@ -1,34 +1,57 @@
-"""A SageMaker endpoint on Neuron hosts, from a compiled model."""
+"""A SageMaker endpoint on Neuron hosts, from compiled models."""
 
 from __future__ import annotations
 
-from aws_cdk import Stack
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
+from pydantic import ValidationError
 
-from ..catalog import instances, software
-from ..model import CompiledModel
+from .. import spec
+from ..catalog import instances
+from ..model import ArtifactStore, CompiledModel
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
-from ..roles import sagemaker_role
+from ..place import key_arn
+from .async_output import AsyncOutput
+from .capture import DataCapture
+from .components import EndpointComponent
+from .hook import EndpointHook
+from .metrics import EndpointMetrics
+from .names import component_name, endpoint_name
+from .role import endpoint_role, let_it_see_alarms
+from .rollout import RolloutAlarms, deployment_config, retained
+from .scaling import scaled, targets
+from .variants import Served, has_local_disks, production_variant, served_model, serving_image
 
-VARIANT = "Main"
+_MOST_ALARMS = 10  # AutoRollbackConfig
 
 
-class NeuronEndpoint(Construct):
-    """Model, configuration and endpoint for one compiled model, private and encrypted.
+class NeuronEndpoint(Construct, EndpointMetrics):
+    """Models on SageMaker hosts, private and encrypted, and updated so that a bad version is sent back.
 
-    - The container gets the artifact uncompressed from S3 and no network (isolation): what is not in the artifact or in
+    - A container gets its artifact uncompressed from S3 and no network (isolation): what is not in the artifact or in
       the image is not there, so nothing can be compiled or fetched at start-up.
     - ``InferenceAmiVersion`` is set wherever SageMaker has a Neuron host image (Inferentia2, Trainium): the default
       host carries a driver too old for any current container.
-    - No physical names: a changed model or configuration is a new one, and the endpoint moves over.
+    - A changed model or configuration is a new one. The endpoint moves over as ``rollout`` says, and CloudFormation
+      deletes the old ones after that.
+    - An update is believed only after it is seen: behind the endpoint a resource compares what is in service with what
+      was asked for, runs the smoke tests, and fails the stack otherwise. It owns scaling, too.
+    - The endpoint's name is its stack's with a digest of its place: alarms must know it before it exists.
 
-    :param instance_type: a SageMaker name, ``ml.inf2.xlarge``. Its chip must be the one the model was compiled for.
-    :param instances: how many, always on.
+    The parameters are the fields of an endpoint in the deployment file, under the same names, with the same defaults;
+    :meth:`from_file` takes such an endpoint whole. In addition:
+
+    :param vpc: any VPC with private subnets.
+    :param store: holds artifacts, key and registry.
+    :param model: what the main variant serves.
+    :param models: every other model that ``components``, ``variants``, ``shadow`` or ``pool_models`` name.
+    :raises ValueError: for what SageMaker would refuse, or would do otherwise without saying so.
     """
 
     def __init__(
@@ -36,104 +59,318 @@ class NeuronEndpoint(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        model: CompiledModel,
-        instance_type: str,
         vpc: Vpc,
-        key: kms.IKey,
-        instance_count: int = 1,
+        store: ArtifactStore,
+        instance_types: Sequence[str],
+        size: spec.Range,
+        model: CompiledModel | None = None,
+        models: Sequence[CompiledModel] = (),
+        mode: Literal["realtime", "async"] = "realtime",
+        components: Sequence[spec.Component] = (),
+        pool_models: Mapping[str, str] | None = None,
+        provision_timeout_minutes: int | None = None,
+        reservation: str | None = None,
+        async_inference: spec.AsyncInference | None = None,
+        hosting: spec.Hosting | None = None,
+        capture: spec.Capture | None = None,
+        weight: float | None = None,
+        variants: Mapping[str, spec.VariantSpec] | None = None,
+        shadow: spec.Shadow | None = None,
+        scaling: spec.EndpointScaling | None = None,
+        schedule: Sequence[spec.ScheduledSize] = (),
+        rollout: spec.Rollout | None = None,
     ) -> None:
+        if isinstance(instance_types, str):
+            raise ValueError(f'instance_types is one text, {instance_types!r}: give a list, ["{instance_types}"]')
+        if not isinstance(model, CompiledModel | None):
+            raise ValueError(f"model is {model!r}: give a CompiledModel, the construct that compiles it")
+        given = {
+            "model": model.name if model else None,
+            "instance_types": tuple(instance_types),
+            "size": size,
+            "mode": mode,
+            "components": tuple(components),
+            "pool_models": dict(pool_models) if pool_models else None,
+            "provision_timeout_minutes": provision_timeout_minutes,
+            "reservation": reservation,
+            "async_inference": async_inference,
+            "hosting": hosting,
+            "capture": capture,
+            "weight": weight,
+            "variants": dict(variants) if variants else None,
+            "shadow": shadow,
+            "scaling": scaling,
+            "schedule": tuple(schedule),
+            "rollout": rollout,
+        }
         super().__init__(scope, construct_id)
-        host = instances.from_sagemaker(instance_type)
-        if host.target != model.target:
-            raise ValueError(
-                f"model {model.name!r} is compiled for {model.target}, and {instance_type} runs {host.target}: "
-                f"compile it for {host.target} or take an instance type of {model.target}"
-            )
-        stack = Stack.of(self)
-        image = software.resolve(
-            target=model.target, engine=model.engine, service="endpoint", region=stack.region, sdk=model.sdk
-        ).image
-        group = client_security_group(
-            self, "SecurityGroup", vpc=vpc, description="Serving containers: TLS to AWS, nothing in"
+        self._endpoint = endpoint = _endpoint(given)
+        self._store, self._vpc = store, vpc
+        self._compiled = {each.name: each for each in (*([model] if model else []), *models)}
+        self._variants = spec.variants(endpoint)
+        self._refuse_the_impossible()
+
+        self.endpoint_name = endpoint_name(self)
+        self.async_output = self._async_output()
+        self._capture = (
+            DataCapture(self, "Capture", store=store, capture=endpoint.capture) if endpoint.capture else None
         )
-        self.role = sagemaker_role(
+        self._network = self._security_group()
+        images = {name: serving_image(self, each) for name, each in self._compiled.items()}
+        self.role = endpoint_role(
             self,
             "Role",
             vpc=vpc,
-            security_group_id=group.attr_group_id,
-            key=key,
-            log_group="/aws/sagemaker/Endpoints/",
-            image=image,
-            allow=model.pipeline.store.read_artifact(model.artifact_key),
+            security_group_id=self._network["securityGroupIds"][0],
+            store=store,
+            models=self._compiled.values(),
+            images=[each.image for each in images.values()],
+            allow=[
+                *(self.async_output.rights_of_the_endpoint() if self.async_output else ()),
+                *(self._capture.rights_of_the_endpoint() if self._capture else ()),
+            ],
         )
-        served = sagemaker.CfnModel(
+        self._served = {name: self._model(name, image.image) for name, image in images.items()}
+        configuration = self._configuration().attr_endpoint_config_name
+        self._hook = EndpointHook(
             self,
-            "Model",
-            execution_role_arn=self.role.role_arn,
-            enable_network_isolation=True,
-            primary_container={
-                "image": image,
-                "modelDataSource": {
-                    "s3DataSource": {
-                        "s3Uri": model.artifact_uri,
-                        "s3DataType": "S3Prefix",
-                        "compressionType": "None",
-                    }
-                },
-            },
-            vpc_config={
-                "subnets": [subnet.subnet_id for subnet in vpc.private_subnets],
-                "securityGroupIds": [group.attr_group_id],
-            },
+            "Hook",
+            endpoint=self.endpoint_name,
+            components=self._component_names(),
+            configuration=configuration,
+            store=store,
+            allow=self.async_output.rights_of_the_hook() if self.async_output else (),
         )
-        variant = {
-            "variantName": VARIANT,
-            "modelName": served.attr_model_name,
-            "instanceType": instance_type,
-            "initialInstanceCount": instance_count,
-            "initialVariantWeight": 1,
-            # The API allows an hour each; a Neuron artifact is loaded, never built, so half of it is generous.
-            "modelDataDownloadTimeoutInSeconds": 1800,
-            "containerStartupHealthCheckTimeoutInSeconds": 1800,
-        }
-        ami = software.inference_ami_version(model.target)
-        if ami:
-            variant["inferenceAmiVersion"] = ami
-        configuration = sagemaker.CfnEndpointConfig(
-            self,
-            "Configuration",
-            production_variants=[variant],
-            # Types with local disks encrypt those in hardware and refuse a key.
-            kms_key_id=None if host.local_disk_gb else key.key_arn,
-        )
-        self.resource = sagemaker.CfnEndpoint(
-            self, "Resource", endpoint_config_name=configuration.attr_endpoint_config_name
-        )
-        self.endpoint_name = self.resource.attr_endpoint_name
+        self.resource = self._resource(configuration)
         self.endpoint_arn = self.resource.ref
+        self.components = self._components()
+        self._hook.in_service(
+            after=[self.resource, *(each.resource for each in self.components)],
+            declaration=self._declaration(),
+            artifacts=[each.compiled.artifact_key for each in self._served.values()],
+        )
+
+    @classmethod
+    def from_file(
+        cls,
+        scope: Construct,
+        construct_id: str,
+        endpoint: spec.Endpoint,
+        *,
+        vpc: Vpc,
+        store: ArtifactStore,
+        models: Sequence[CompiledModel],
+    ) -> NeuronEndpoint:
+        """The endpoint of a deployment file. ``models`` are the compiled forms of those it names."""
+        by_name = {each.name: each for each in models}
+        fields = {
+            name: getattr(endpoint, name) for name in spec.Endpoint.model_fields if name not in ("model", "managed_by")
+        }
+        return cls(
+            scope,
+            construct_id,
+            vpc=vpc,
+            store=store,
+            model=by_name[endpoint.model] if endpoint.model else None,
+            models=[each for each in models if each.name != endpoint.model],
+            **fields,
+        )
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a principal call ``sagemaker-runtime:InvokeEndpoint`` on this endpoint."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self.endpoint_arn]
+        """Let a principal ask this endpoint and its components; an asynchronous one by way of its bucket."""
+        if self.async_output:
+            asked = iam.Grant.add_to_principal(
+                grantee=grantee, actions=["sagemaker:InvokeEndpointAsync"], resource_arns=[self.endpoint_arn]
+            )
+            return asked.combine(self.async_output.grant_use(grantee))
+        arns = [self.endpoint_arn, *(each.resource.ref for each in self.components)]
+        return iam.Grant.add_to_principal(grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=arns)
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def _refuse_the_impossible(self) -> None:
+        for variant in self._variants:
+            for name in variant.types:
+                host = instances.from_sagemaker(name)
+                for model in self._models_on(variant, name):
+                    if host.target != model.target:
+                        raise ValueError(
+                            f"model {model.name!r} is compiled for {model.target}, and {name} runs {host.target}: "
+                            f"compile it for {host.target} or take an instance type of {model.target}"
+                        )
+
+    def _models_on(self, variant: spec.Variant, instance_type: str) -> list[CompiledModel]:
+        name = variant.model_of(instance_type)
+        wanted = [name] if name else [component.model for component in self._endpoint.components]
+        missing = [each for each in wanted if each not in self._compiled]
+        if missing:
+            raise ValueError(f"no compiled model is called {missing[0]!r}: add it to models")
+        return [self._compiled[each] for each in wanted]
+
+    def _security_group(self) -> dict[str, Any]:
+        group = client_security_group(
+            self, "SecurityGroup", vpc=self._vpc, description="Serving containers: TLS to AWS, nothing in"
+        )
+        return {
+            "subnets": [subnet.subnet_id for subnet in self._vpc.private_subnets],
+            "securityGroupIds": [group.attr_group_id],
+        }
+
+    def _async_output(self) -> AsyncOutput | None:
+        if self._endpoint.mode != "async":
+            return None
+        settings = self._endpoint.async_inference or spec.AsyncInference()
+        return AsyncOutput(self, "Async", store=self._store, settings=settings)
+
+    def _model(self, name: str, image: str) -> Served:
+        main = name == self._endpoint.model
+        return served_model(
+            self,
+            "Model" if main else f"Model-{name}",
+            self._compiled[name],
+            image=image,
+            role=self.role,
+            network=None if self._endpoint.components else self._network,
         )
 
-    def metric_model_latency(self) -> cloudwatch.Metric:
-        """``ModelLatency``, 99th percentile: the container's answer time, in microseconds."""
-        return self._metric("ModelLatency", "p99")
-
-    def metric_invocations(self) -> cloudwatch.Metric:
-        """``Invocations``: requests sent to the endpoint, a sum."""
-        return self._metric("Invocations", "Sum")
-
-    def metric_server_errors(self) -> cloudwatch.Metric:
-        """``Invocation5XXErrors``: requests the container or SageMaker failed, a sum."""
-        return self._metric("Invocation5XXErrors", "Sum")
-
-    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace="AWS/SageMaker",
-            metric_name=name,
-            statistic=statistic,
-            dimensions_map={"EndpointName": self.endpoint_name, "VariantName": VARIANT},
+    def _configuration(self) -> sagemaker.CfnEndpointConfig:
+        endpoint = self._endpoint
+        optional: dict[str, Any] = {}
+        shadows = [self._variant(each) for each in self._variants if each.shadow]
+        if shadows:
+            optional["shadow_production_variants"] = shadows
+        if self.async_output:
+            optional["async_inference_config"] = self.async_output.configuration()
+        if self._capture:
+            optional["data_capture_config"] = self._capture.configuration()
+        if endpoint.components:
+            optional["execution_role_arn"] = self.role.role_arn
+            optional["enable_network_isolation"] = True
+            optional["vpc_config"] = self._network
+        return sagemaker.CfnEndpointConfig(
+            self,
+            "Configuration",
+            production_variants=[self._variant(each) for each in self._variants if not each.shadow],
+            kms_key_id=None if has_local_disks(self._variants) else key_arn(self._store.key),
+            **optional,
         )
+
+    def _variant(self, variant: spec.Variant) -> dict[str, Any]:
+        weight = variant.weight
+        if not self._endpoint.variants:  # a weight alone is all of the traffic, and a shadow's a share of that
+            weight = variant.weight / 100 if variant.shadow else 1
+        return production_variant(variant, self._endpoint, self._served, weight)
+
+    def _resource(self, configuration: str) -> sagemaker.CfnEndpoint:
+        endpoint = self._endpoint
+        alarms = self._alarms(configuration)
+        named = endpoint.rollout.alarms
+        resource = sagemaker.CfnEndpoint(
+            self,
+            "Resource",
+            endpoint_name=self.endpoint_name,
+            endpoint_config_name=configuration,
+            retain_all_variant_properties=True,
+            exclude_retained_variant_properties=retained(scaled=scaled(endpoint)),
+            deployment_config=deployment_config(endpoint, [*(alarm.ref for alarm in alarms), *named]),
+        )
+        resource.add_resource_dependency(self._hook.change)
+        if (alarms or named) and not spec.on_inf1(endpoint):
+            seen = let_it_see_alarms(self, "SeeAlarms", role=self.role, alarms=alarms, named=named)
+            resource.add_resource_dependency(seen)
+        return resource
+
+    def _alarms(self, configuration: str) -> list[cloudwatch.CfnAlarm]:
+        """On the new fleet of each production variant. Components have alarms of their own."""
+        endpoint = self._endpoint
+        if endpoint.components or spec.on_inf1(endpoint):
+            return []
+        made: list[cloudwatch.CfnAlarm] = []
+        for variant in self._variants:
+            if not variant.shadow:
+                main = variant.name == spec.MAIN
+                watched = RolloutAlarms(
+                    self,
+                    "Alarms" if main else f"Alarms-{variant.name}",
+                    rollout=endpoint.rollout,
+                    dimensions={
+                        "EndpointName": self.endpoint_name,
+                        "VariantName": variant.name,
+                        "EndpointConfigName": configuration,
+                    },
+                )
+                made += watched.alarms
+        if len(made) + len(endpoint.rollout.alarms) > _MOST_ALARMS:
+            raise ValueError(
+                f"{len(made) + len(endpoint.rollout.alarms)} alarms would watch a rollout, and SageMaker takes "
+                f"{_MOST_ALARMS}: leave out a limit, an alarm or a variant"
+            )
+        return made
+
+    def _component_names(self) -> list[str]:
+        return [component_name(self.endpoint_name, component.model) for component in self._endpoint.components]
+
+    def _components(self) -> list[EndpointComponent]:
+        return [
+            EndpointComponent(
+                self,
+                f"Component-{component.model}",
+                component,
+                endpoint=self._endpoint,
+                resource=self.resource,
+                endpoint_name=self.endpoint_name,
+                served=self._served[component.model],
+            )
+            for component in self._endpoint.components
+        ]
+
+    def _declaration(self) -> dict[str, Any]:
+        """What is to be in service and how its size moves, as the hook reads it."""
+        return {
+            "variants": [
+                {"name": each.name, "shadow": each.shadow, "pools": self._pools(each)} for each in self._variants
+            ],
+            "components": [each.declaration() for each in self.components],
+            "scaling": {"targets": targets(self._endpoint, self.endpoint_name, self._variants, self.components)},
+            "smoke_tests": self._smoke_tests(),
+            "async": {"input_prefix": self.async_output.smoke_uri} if self.async_output else None,
+        }
+
+    def _pools(self, variant: spec.Variant) -> list[dict[str, Any]]:
+        pools: list[dict[str, Any]] = []
+        for name in variant.types:
+            pool: dict[str, Any] = {"instance_type": name, "model": None, "artifact": None, "image": None}
+            if served := self._served.get(str(variant.model_of(name))):
+                pool |= {"model": served.name, "artifact": served.compiled.artifact_key, "image": served.image}
+            pools.append(pool)
+        return pools
+
+    def _smoke_tests(self) -> list[dict[str, Any]]:
+        """One for everything that can be asked by name; a shadow cannot."""
+        asked = [
+            (self._compiled[str(each.model)], {"variant": each.name, "component": None})
+            for each in self._variants
+            if each.model and not each.shadow
+        ]
+        asked += [(each.served.compiled, {"variant": None, "component": each.name}) for each in self.components]
+        return [
+            {
+                **where,
+                "mode": self._endpoint.mode,
+                "request": model.smoke_test.request,
+                "max_latency_ms": model.smoke_test.max_latency_ms,
+            }
+            for model, where in asked
+            if model.smoke_test
+        ]
+
+
+def _endpoint(given: Mapping[str, Any]) -> spec.Endpoint:
+    """The endpoint as the deployment file would have it. Raises ``ValueError``, a value that is wrong a line."""
+    try:
+        return spec.Endpoint(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}, given {one['input']!r:.60}" for one in error.errors()
+        ]
+        raise ValueError("\n".join(wrong)) from None

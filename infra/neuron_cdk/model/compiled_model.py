@@ -40,6 +40,8 @@ class CompiledModel(Construct):
         self.target = model.compile.target
         self.engine = model.compile.engine
         self.compile = model.compile
+        self.size_gb = model.size_gb
+        self.smoke_test = model.smoke_test
         wanted = model.compile
         region = Stack.of(self).region
         if Token.is_unresolved(region):

@@ -23,6 +23,7 @@ class ArtifactStore(Construct):
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         self._keeps_load_balancer_logs = False
+        self._keeps_access_logs = False
         # The log bucket has no ACLs, which needs this flag; an app that uses the construct may not have set it.
         self.node.set_context("@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy", True)
         self.key = kms.Key(
@@ -130,6 +131,26 @@ class ArtifactStore(Construct):
                     conditions=account if principal.startswith("delivery") else None,
                 )
             )
+        return prefix
+
+    def keep_access_logs(self) -> str:
+        """Let any bucket of this account log its requests to the log bucket; gives the prefix they are to use.
+
+        By account, not by bucket: buckets of endpoints are made in stacks that come after this one.
+        """
+        prefix = "buckets/"
+        if self._keeps_access_logs:
+            return prefix
+        self._keeps_access_logs = True
+        self.access_log.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="BucketsOfThisAccount",
+                principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+                actions=["s3:PutObject"],
+                resources=[self.access_log.arn_for_objects(f"{prefix}*")],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
         return prefix
 
     def _let_logs_and_instances_use_the_key(self) -> None:

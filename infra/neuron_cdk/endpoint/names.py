@@ -1,0 +1,35 @@
+"""Names that must be known before what they name exists. Why there are any: ``docs/adr/0012-alarms-and-names.md``."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from aws_cdk import Stack
+from constructs import Construct
+
+from ..place import is_token
+
+_LONGEST = 63  # EndpointName and InferenceComponentName alike
+_DIGITS = 8
+
+
+def endpoint_name(scope: Construct) -> str:
+    """The name of an endpoint: its stack's, and a digest of that and its place in the tree.
+
+    Lower-case, as SageMaker writes names into ARNs, so that a policy's ARN is the one that is asked for.
+    """
+    path, stack = scope.node.path, Stack.of(scope).stack_name
+    if is_token(stack):  # a nested stack's: CloudFormation makes it up
+        stack = path
+    return _name(stack, f"{stack}/{path}")
+
+
+def component_name(endpoint: str, model: str) -> str:
+    """The name of a model's component of an endpoint."""
+    return _name(model, f"{endpoint}/{model}")
+
+
+def _name(readable: str, unique: str) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", readable.lower())[: _LONGEST - _DIGITS - 1].strip("-")
+    return f"{words}-{hashlib.sha256(unique.encode()).hexdigest()[:_DIGITS]}"
