@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from neuron_cdk import (
     spec,
 )
 from neuron_cdk.network.efa import EfaSecurityGroup
+from tests.constructs.endpoint_shapes import endpoint_shapes
 
 FLAGS = json.loads((Path(__file__).resolve().parents[2] / "cdk.json").read_text())["context"]
 AWS = Environment(account="111122223333", region="us-east-1")
@@ -29,10 +30,12 @@ EMBEDDED_AWS = Environment(account="000000000000", region="us-east-1")
 ZONES = ("use1-az4", "use1-az6")
 
 
-def model(target: str, engine: str = "torch-neuronx", **compile_options: Any) -> spec.Model:
+def model(
+    target: str, engine: str = "torch-neuronx", *, more: Mapping[str, Any] | None = None, **compile_options: Any
+) -> spec.Model:
     wanted = {"engine": engine, "target": target, "batch_sizes": (1, 4), **compile_options}
     return spec.Model.model_validate(
-        {"source": {"s3": "s3://models/minilm/"}, "task": "feature-extraction", "compile": wanted}
+        {"source": {"s3": "s3://models/minilm/"}, "task": "feature-extraction", "compile": wanted, **(more or {})}
     )
 
 
@@ -65,20 +68,31 @@ def build(app: App) -> None:
             options["model"] = CompiledModel(scope, "Model", pipeline=aws.pipeline, name="minilm", model=served)
         NeuronFleet(scope, "Fleet", vpc=aws.vpc, store=aws.store, instance_types=types, **options)
 
-    def endpoint(name: str, compiled: spec.Model, instance_type: str, platform: Platform = aws) -> None:
+    def endpoint(
+        name: str,
+        served: spec.Model | None,
+        types: list[str],
+        *,
+        others: Mapping[str, spec.Model] | None = None,
+        platform: Platform = aws,
+        **options: Any,
+    ) -> None:
         scope = stack(name, platform.env)
-        made = CompiledModel(scope, "Model", pipeline=platform.pipeline, name="minilm", model=compiled)
-        served = NeuronEndpoint(
+
+        def compiled(construct_id: str, name: str, model: spec.Model) -> CompiledModel:
+            return CompiledModel(scope, construct_id, pipeline=platform.pipeline, name=name, model=model)
+
+        made = NeuronEndpoint(
             scope,
             "Endpoint",
-            model=made,
-            instance_type=instance_type,
             vpc=platform.vpc,
-            key=platform.key,
-            instance_count=2,
+            store=platform.store,
+            model=compiled("Model", "minilm", served) if served else None,
+            models=[compiled(f"Model-{each}", each, model) for each, model in (others or {}).items()],
+            instance_types=types,
+            **{"size": spec.Range(min=2, max=2), **options},
         )
-        caller = iam.Role(scope, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        served.grant_invoke(caller)
+        made.grant_invoke(iam.Role(scope, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")))
 
     isolated = stack("isolated")
     NeuronNetwork(isolated, "Network", cidr="10.1.0.0/20", zones=ZONES[:1], egress="endpoints-only", key=aws.key)
@@ -149,9 +163,8 @@ def build(app: App) -> None:
         drain_minutes=10,
         refresh=spec.Refresh(min_healthy_percent=50, checkpoints=(50, 100), bake_minutes=5),
     )
-    endpoint("inf2-endpoint", model("inf2"), "ml.inf2.xlarge")
-    endpoint("trn1-endpoint", model("trn1"), "ml.trn1.32xlarge")
-    endpoint("cpu-endpoint", model("cpu", "onnxruntime"), "ml.m5.large", embedded)
+    endpoint("cpu-endpoint", model("cpu", "onnxruntime"), ["ml.m5.large"], platform=embedded)
+    endpoint_shapes(endpoint, model)
 
 
 @pytest.fixture(scope="session")

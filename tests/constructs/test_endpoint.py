@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import boto3
 import pytest
-from aws_cdk.assertions import Match
+from aws_cdk import Stack
+from aws_cdk.assertions import Match, Template
 
-from neuron_cdk import CompiledModel, NeuronEndpoint
+from neuron_cdk import CompiledModel, NeuronEndpoint, spec
 from neuron_cdk.catalog import instances
 
 ENDPOINTS = ["inf2-endpoint", "trn1-endpoint", "cpu-endpoint"]
@@ -119,10 +121,9 @@ def test_a_host_with_local_disks_takes_no_key(only):
     [
         ("AWS::SageMaker::Model", "ModelName"),
         ("AWS::SageMaker::EndpointConfig", "EndpointConfigName"),
-        ("AWS::SageMaker::Endpoint", "EndpointName"),
     ],
 )
-def test_nothing_has_a_physical_name_so_everything_can_be_replaced(endpoint, only, kind, name):
+def test_what_is_replaced_has_no_physical_name(endpoint, only, kind, name):
     assert name not in only(endpoint, kind)
 
 
@@ -215,7 +216,7 @@ def test_a_caller_may_invoke_this_endpoint_and_no_other(template):
 def served(platform, a_model):
     """``served("inf2", "ml.inf2.xlarge")``: an endpoint that is not synthesized."""
 
-    def make(target: str, instance_type: str) -> NeuronEndpoint:
+    def make(target: str, *types: str, **fields) -> NeuronEndpoint:
         compiled = CompiledModel(
             platform.stack, "Model", pipeline=platform.pipeline, name="minilm", model=a_model(target)
         )
@@ -223,9 +224,10 @@ def served(platform, a_model):
             platform.stack,
             "Endpoint",
             model=compiled,
-            instance_type=instance_type,
+            instance_types=list(types),
             vpc=platform.vpc,
-            key=platform.key,
+            store=platform.store,
+            **{"size": spec.Range(min=1, max=1), **fields},
         )
 
     return make
@@ -234,12 +236,21 @@ def served(platform, a_model):
 def test_metrics_name_the_endpoint_and_its_variant(served):
     endpoint = served("inf2", "ml.inf2.xlarge")
     for metric in (
-        endpoint.metric_model_latency(),
         endpoint.metric_invocations(),
+        endpoint.metric_client_errors(),
         endpoint.metric_server_errors(),
+        endpoint.metric_model_latency(),
+        endpoint.metric_overhead_latency(),
+        endpoint.metric_concurrent_requests(),
     ):
         assert metric.namespace == "AWS/SageMaker"
-        assert set(metric.dimensions) == {"EndpointName", "VariantName"}
+        assert metric.dimensions == {"EndpointName": endpoint.endpoint_name, "VariantName": "Main"}
+
+
+def test_a_queues_metrics_know_no_variant(served):
+    endpoint = served("inf2", "ml.inf2.xlarge", mode="async")
+    for metric in (endpoint.metric_backlog_size(), endpoint.metric_backlog_size_per_instance()):
+        assert metric.dimensions == {"EndpointName": endpoint.endpoint_name}
 
 
 def test_a_host_of_another_chip_is_refused(served):
@@ -248,6 +259,55 @@ def test_a_host_of_another_chip_is_refused(served):
         served("inf2", "ml.trn1.2xlarge")
 
 
+def test_a_pool_of_another_chip_is_refused_too(served):
+    with pytest.raises(ValueError, match=r"ml\.trn1\.2xlarge runs trn1"):
+        served("inf2", "ml.inf2.xlarge", "ml.trn1.2xlarge")
+
+
 def test_an_ec2_name_is_refused(served):
     with pytest.raises(instances.UnknownInstanceType, match=r"did you mean ml\.inf2\.xlarge"):
         served("inf2", "inf2.xlarge")
+
+
+def test_a_model_that_nobody_compiled_is_refused_by_name(served):
+    with pytest.raises(ValueError, match="no compiled model is called 'other': add it to models"):
+        served("inf2", "ml.inf2.xlarge", shadow=spec.Shadow(model="other", percent=10))
+
+
+def test_one_type_as_a_text_is_refused(platform, a_model):
+    with pytest.raises(ValueError, match=r'give a list, \["ml.inf2.xlarge"\]'):
+        NeuronEndpoint(
+            platform.stack,
+            "Endpoint",
+            vpc=platform.vpc,
+            store=platform.store,
+            instance_types="ml.inf2.xlarge",
+            size=spec.Range(min=1, max=1),
+        )
+
+
+def test_a_value_out_of_range_is_refused_as_in_the_file(served):
+    with pytest.raises(ValueError, match=r"provision_timeout_minutes: .* given 2"):
+        served("inf2", "ml.inf2.xlarge", provision_timeout_minutes=2)
+
+
+def test_more_alarms_than_sagemaker_takes_are_refused(served):
+    rollout = spec.Rollout(max_error_rate=0.1, alarms=tuple(f"alarm-{index}" for index in range(10)))
+    with pytest.raises(ValueError, match="11 alarms would watch a rollout, and SageMaker takes 10"):
+        served("inf2", "ml.inf2.xlarge", rollout=rollout)
+
+
+def test_the_file_and_the_constructor_make_one_template(app, platform, a_model):
+    fields = {"instance_types": ("ml.inf2.xlarge",), "size": spec.Range(min=2, max=4)}
+    around = {"vpc": platform.vpc, "store": platform.store}
+
+    def model(stack: Stack) -> CompiledModel:
+        return CompiledModel(stack, "Model", pipeline=platform.pipeline, name="minilm", model=a_model("inf2"))
+
+    code, file = (Stack(app, name, env=platform.env) for name in ("code", "file"))
+    NeuronEndpoint(code, "Endpoint", model=model(code), **fields, **around)
+    NeuronEndpoint.from_file(file, "Endpoint", spec.Endpoint(model="minilm", **fields), models=[model(file)], **around)
+    one, other = (json.dumps(Template.from_stack(stack).to_json()) for stack in (code, file))
+    named = re.compile(r"(code|file)-[0-9a-f]{8}")
+    assert named.findall(one)
+    assert named.sub("", one) == named.sub("", other)

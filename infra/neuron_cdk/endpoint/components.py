@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from .. import spec
 from .metrics import InvocationMetrics
 from .names import component_name
+from .role import let_it_see_alarms
 from .rollout import RolloutAlarms, component_deployment_config
 from .variants import Served
 
@@ -29,14 +30,14 @@ class EndpointComponent(Construct):
         resource: sagemaker.CfnEndpoint,
         endpoint_name: str,
         served: Served,
+        role: iam.Role,
     ) -> None:
         super().__init__(scope, construct_id)
         self.component, self.served = component, served
         self.name = component_name(endpoint_name, component.model)
-        watched = RolloutAlarms(
+        alarms = RolloutAlarms(
             self, "Alarms", rollout=endpoint.rollout, dimensions={"InferenceComponentName": self.name}
-        )
-        self.alarms: Sequence[cloudwatch.CfnAlarm] = watched.alarms
+        ).alarms
         hosted = spec.hosting([served.compiled.size_gb], endpoint.instance_types, endpoint.hosting)
         self.resource = sagemaker.CfnInferenceComponent(
             self,
@@ -55,9 +56,11 @@ class EndpointComponent(Construct):
             # A component is not made without a copy; scaling takes it to zero afterwards.
             runtime_config={"copyCount": max(component.copies.min, 1)},
             deployment_config=component_deployment_config(
-                endpoint, [*(alarm.ref for alarm in self.alarms), *endpoint.rollout.alarms]
+                endpoint, [*(alarm.ref for alarm in alarms), *endpoint.rollout.alarms]
             ),
         )
+        if alarms:
+            self.resource.add_resource_dependency(let_it_see_alarms(self, "SeeAlarms", role=role, alarms=alarms))
 
     @property
     def metrics(self) -> InvocationMetrics:

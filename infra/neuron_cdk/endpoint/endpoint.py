@@ -320,6 +320,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
                 resource=self.resource,
                 endpoint_name=self.endpoint_name,
                 served=self._served[component.model],
+                role=self.role,
             )
             for component in self._endpoint.components
         ]
@@ -346,9 +347,10 @@ class NeuronEndpoint(Construct, EndpointMetrics):
         return pools
 
     def _smoke_tests(self) -> list[dict[str, Any]]:
-        """One for everything that can be asked by name; a shadow cannot."""
+        """One for everything that can be asked by name; a shadow cannot, and a queue has one way in."""
+        queue = self.async_output is not None
         asked = [
-            (self._compiled[str(each.model)], {"variant": each.name, "component": None})
+            (self._compiled[str(each.model)], {"variant": None if queue else each.name, "component": None})
             for each in self._variants
             if each.model and not each.shadow
         ]

@@ -53,7 +53,12 @@ def endpoint_role(
 
 
 def let_it_see_alarms(
-    scope: Construct, construct_id: str, *, role: iam.Role, alarms: Sequence[cloudwatch.CfnAlarm], named: Sequence[str]
+    scope: Construct,
+    construct_id: str,
+    *,
+    role: iam.Role,
+    alarms: Sequence[cloudwatch.CfnAlarm],
+    named: Sequence[str] = (),
 ) -> iam.CfnPolicy:
     """A policy of its own: the alarms know the configuration, which knows the models, which know the role.
 
