@@ -38,6 +38,7 @@ def _install() -> None:
     )
     from .autoscaling import ec2_operations
     from .autoscaling import service as autoscaling
+    from .cloudwatch import service as cloudwatch
     from .sagemaker import runtime, service
 
     added = {
@@ -51,6 +52,7 @@ def _install() -> None:
         handlers[name] = handle_request
         patterns[name] = {"target_prefixes": [prefix]}
     handlers["autoscaling"] = autoscaling.handle_request
+    handlers["monitoring"] = cloudwatch.handle_request
     handlers[runtime.NAME] = runtime.handle_request
     detect = patching.original(app, "detect_service")
 
@@ -60,6 +62,7 @@ def _install() -> None:
     patching.replace(app, "detect_service", detect_runtime)
     for addition in (
         cloudformation,
+        cloudwatch,
         ec2_zones,
         ec2_operations,
         event_queues,

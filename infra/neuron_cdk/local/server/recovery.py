@@ -7,6 +7,7 @@ import logging
 
 from . import executions, operations
 from .autoscaling import engine
+from .cloudwatch import alarms
 from .sagemaker import endpoints, jobs
 
 logger = logging.getLogger("neuron_cdk.local")
@@ -24,6 +25,7 @@ async def recover() -> None:
     global ready
     try:
         engine.soon()
+        alarms.wake()
         executions.tell_of_interrupted()
         await asyncio.to_thread(endpoints.restart)
         await operations.recover()

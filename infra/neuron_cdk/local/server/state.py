@@ -24,6 +24,7 @@ from ministack.services import lambda_svc, s3
 
 from . import application_autoscaling, clock, patching
 from .autoscaling import saved as autoscaling
+from .cloudwatch import service as cloudwatch
 from .sagemaker import store
 
 logger = logging.getLogger("neuron_cdk.local")
@@ -41,6 +42,7 @@ _OURS: dict[str, Any] = {
     "sagemaker": store,
     "application-autoscaling": application_autoscaling,
     "autoscaling": autoscaling,
+    "cloudwatch-metrics": cloudwatch,
     "clock": clock,
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 from ministack.services.cloudformation import provisioners, stacks
 
 from .. import patching
-from . import autoscaling, dynamodb, ec2, events, iam, load_balancing, resource_groups, sagemaker, scaling
+from . import autoscaling, cloudwatch, dynamodb, ec2, events, iam, load_balancing, resource_groups, sagemaker, scaling
 from .types import Created, Properties, Resource, ResourceType
 
 _handlers = patching.original(provisioners, "_RESOURCE_HANDLERS")
@@ -31,7 +31,7 @@ _MENDED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 def install() -> None:
     """Add the types to ministack's tables."""
     types: dict[str, ResourceType] = (
-        ec2.TYPES | sagemaker.TYPES | scaling.TYPES | resource_groups.TYPES | autoscaling.TYPES
+        ec2.TYPES | sagemaker.TYPES | scaling.TYPES | resource_groups.TYPES | autoscaling.TYPES | cloudwatch.TYPES
     )
     for name, provided in types.items():
         _handlers[name] = _handler(provided)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
@@ -85,6 +85,10 @@ class Bucket:
             return self.high
         return self._percentile(float(name[1:]))
 
+    def listed(self) -> list[tuple[float, float]] | None:
+        """The values and how often each."""
+        return None if self.values is None else list(self.values.items())
+
     def _percentile(self, percent: float) -> float | None:
         """Between the two nearest ranks in proportion."""
         if self.values is None or self.low < 0:
@@ -126,17 +130,22 @@ class Series:
 
 def record(namespace: str, name: str, dimensions: Mapping[str, str], value: float, unit: str = "None") -> None:
     """Note one value now, by the clock, for the account and region of this thread's context. From any thread."""
-    put(namespace, name, dimensions, unit, clock.now(), {value: 1.0})
+    put(namespace, name, dimensions, unit, clock.now(), ((value, 1.0),))
 
 
 def put(
-    namespace: str, name: str, dimensions: Mapping[str, str], unit: str, moment: float, values: Mapping[float, float]
+    namespace: str,
+    name: str,
+    dimensions: Mapping[str, str],
+    unit: str,
+    moment: float,
+    values: Iterable[tuple[float, float]],
 ) -> None:
     """Note values and how often each came at ``moment``, in epoch seconds."""
     key, now = key_of(namespace, name, dimensions), clock.now()
     with _lock:
         bucket = _of(key, unit).bucket(moment, now)
-        for value, count in values.items():
+        for value, count in values:
             bucket.add(value, count)
 
 
@@ -146,7 +155,7 @@ def put_set(
     """Note a statistic set: ``SampleCount``, ``Sum``, ``Minimum``, ``Maximum``."""
     count, low, high = given["SampleCount"], given["Minimum"], given["Maximum"]
     if low == high:  # it is one value, so often
-        put(namespace, name, dimensions, unit, moment, {low: count})
+        put(namespace, name, dimensions, unit, moment, ((low, count),))
         return
     coming = Bucket()
     coming.count, coming.total, coming.low, coming.high, coming.values = count, given["Sum"], low, high, None
@@ -164,9 +173,16 @@ def statistics(key: Key, period: int, start: float, end: float) -> dict[int, Buc
     found: dict[int, Bucket] = {}
     with _lock:
         series = _series.get(key)
-        for moment, bucket in sorted(series.buckets.items()) if series else ():
+        if series is None:
+            return found
+        first = int(start // BUCKET_SECONDS) * BUCKET_SECONDS
+        moments: Iterable[int] = range(first, int(end) + period, BUCKET_SECONDS)
+        if len(range(first, int(end) + period, BUCKET_SECONDS)) > len(series.buckets):
+            moments = sorted(series.buckets)
+        for moment in moments:
+            bucket = series.buckets.get(moment)
             beginning = moment // period * period
-            if start <= beginning < end:
+            if bucket is not None and start <= beginning < end:
                 found.setdefault(beginning, Bucket()).merge(bucket)
     return found
 
@@ -197,8 +213,7 @@ def get_state() -> list[list[Any]]:
                 [*key[:4], [list(pair) for pair in key[4]]],
                 series.unit,
                 [
-                    [start, bucket.count, bucket.total, bucket.low, bucket.high]
-                    + [None if bucket.values is None else [list(pair) for pair in bucket.values.items()]]
+                    [start, bucket.count, bucket.total, bucket.low, bucket.high, bucket.listed()]
                     for start, bucket in series.buckets.items()
                     if start >= since
                 ],
@@ -213,7 +228,7 @@ def load_persisted_state(saved: list[list[Any]]) -> None:
         for start, count, total, low, high, values in buckets:
             bucket = series.buckets[start] = Bucket()
             bucket.count, bucket.total, bucket.low, bucket.high = count, total, low, high
-            bucket.values = None if values is None else {value: often for value, often in values}
+            bucket.values = None if values is None else dict(values)
         _series[(*key[:4], tuple((name, value) for name, value in key[4]))] = series
 
 
