@@ -16,12 +16,18 @@ from .types import Created, NotStabilizedError, Properties, Resource, ResourceTy
 
 _physical_name = patching.original(provisioners, "_physical_name")
 _NAME_LENGTH = 63
-_FOR_UPDATES = ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties", "RetainDeploymentConfig")
+_NOT_TO_CREATE = {
+    "Model": (),
+    "EndpointConfig": (),
+    "Endpoint": ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties", "RetainDeploymentConfig"),
+    "InferenceComponent": ("DeploymentConfig", "EndpointArn"),
+}
+"""Properties that are for updates, or read only."""
 
 
 def _create(member: str) -> Callable[[Resource], Created]:
     def create(resource: Resource) -> Created:
-        declared = {key: value for key, value in resource.properties.items() if key not in _FOR_UPDATES}
+        declared = {key: value for key, value in resource.properties.items() if key not in _NOT_TO_CREATE[member]}
         name = declared.get(f"{member}Name") or _physical_name(
             resource.stack, resource.logical_id, max_len=_NAME_LENGTH
         )
@@ -69,7 +75,8 @@ def _update_endpoint(resource: Resource) -> Created:
     if declared["EndpointConfigName"] != resource.previous["EndpointConfigName"]:
         _call("UpdateEndpoint", declared | {"EndpointName": _name(resource.physical_id)})
         described = _settled(resource.physical_id)
-        if described["EndpointConfigName"] != declared["EndpointConfigName"]:
+        # Taken back without a reason, CloudFormation believes it was done: it waits for the status only.
+        if described["EndpointConfigName"] != declared["EndpointConfigName"] and "FailureReason" in described:
             raise NotStabilizedError(f"the endpoint keeps its previous configuration: {described.get('FailureReason')}")
     _set_tags(resource)
     return _created("Endpoint", resource.physical_id)
@@ -88,9 +95,64 @@ def _settled(arn: str) -> dict[str, Any]:
             described = service.call("DescribeEndpoint", {"EndpointName": _name(arn)})
         except ServiceError:
             return {"EndpointStatus": "Deleted"}
-        if described["EndpointStatus"] in ("InService", "Failed"):
+        if described["EndpointStatus"] in ("InService", "Failed", "UpdateRollbackFailed"):
             return described
         time.sleep(0.05)
+
+
+def _create_component(resource: Resource) -> Created:
+    arn, _ = _create("InferenceComponent")(resource)
+    described = _settled_component(arn)
+    if described["InferenceComponentStatus"] != "InService":
+        _delete_component(Resource(resource.properties, physical_id=arn))
+        raise NotStabilizedError(
+            f"Resource of type 'AWS::SageMaker::InferenceComponent' did not stabilize: {described.get('FailureReason')}"
+        )
+    return _component(arn, described)
+
+
+def _update_component(resource: Resource) -> Created:
+    members = ("Specification", "Specifications", "RuntimeConfig", "DeploymentConfig")
+    declared = {key: resource.properties[key] for key in members if key in resource.properties}
+    if any(resource.properties.get(key) != resource.previous.get(key) for key in members):
+        _call("UpdateInferenceComponent", declared | {"InferenceComponentName": _name(resource.physical_id)})
+        described = _settled_component(resource.physical_id)
+        if "FailureReason" in described:
+            raise NotStabilizedError(described["FailureReason"])
+    _set_tags(resource)
+    return _component(resource.physical_id, _settled_component(resource.physical_id))
+
+
+def _delete_component(resource: Resource) -> None:
+    _settled_component(resource.physical_id)  # SageMaker refuses while an update is under way
+    _delete("InferenceComponent")(resource)
+    _settled_component(resource.physical_id)
+
+
+def _settled_component(arn: str) -> dict[str, Any]:
+    """The component's description once nothing is under way; its status is Deleted when it is gone."""
+    while True:
+        try:
+            described = service.call("DescribeInferenceComponent", {"InferenceComponentName": _name(arn)})
+        except ServiceError:
+            return {"InferenceComponentStatus": "Deleted"}
+        if described["InferenceComponentStatus"] in ("InService", "Failed"):
+            return described
+        time.sleep(0.05)
+
+
+def _component(arn: str, described: dict[str, Any]) -> Created:
+    """Fn::GetAtt gives what the template reference lists, with dots."""
+    attributes = {
+        "InferenceComponentArn": arn,
+        "InferenceComponentName": _name(arn),
+        "InferenceComponentStatus": described["InferenceComponentStatus"],
+        "CreationTime": described["CreationTime"],
+        "LastModifiedTime": described["LastModifiedTime"],
+        "RuntimeConfig.CurrentCopyCount": described["RuntimeConfig"]["CurrentCopyCount"],
+        "RuntimeConfig.DesiredCopyCount": described["RuntimeConfig"]["DesiredCopyCount"],
+    }
+    return arn, attributes
 
 
 def _set_tags(resource: Resource) -> None:
@@ -153,6 +215,14 @@ TYPES: dict[str, ResourceType] = {
         delete=_delete_endpoint,
         update=_update_endpoint,
         replaced_by=("EndpointName",),
+        tagged=True,
+        slow=True,
+    ),
+    "AWS::SageMaker::InferenceComponent": ResourceType(
+        create=_create_component,
+        delete=_delete_component,
+        update=_update_component,
+        replaced_by=("InferenceComponentName", "EndpointName", "VariantName"),
         tagged=True,
         slow=True,
     ),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from . import pools, store
+from . import copies, pools, store
+from .copies import Component
 from .fleet import AnyVariant, Fleet
+from .replicas import DeploymentError
 from .store import Record
 from .traffic import Serving
 
@@ -36,6 +38,34 @@ def of_endpoint(record: Record, serving: Serving | None) -> dict[str, Any]:
     if len(serving.fleets) > 1:
         shown["PendingDeploymentSummary"] = _pending(record, serving.fleets[1])
     return shown
+
+
+def of_component(record: Record, component: Component) -> dict[str, Any]:
+    """A component as DescribeInferenceComponent shows it."""
+    shown = {key: value for key, value in record.items() if key not in ("Desired", "Specification", "Specifications")}
+    several = record.get("Specifications") or [record["Specification"]]
+    described = [_specification(each, component.name) for each in several]
+    shown["Specification"] = described[0]
+    if record.get("Specifications"):
+        shown["Specifications"] = described
+    shown["RuntimeConfig"] = {"DesiredCopyCount": record["Desired"], "CurrentCopyCount": component.count}
+    placed = [{"InstanceType": kind, "CurrentCopyCount": count} for kind, count in component.placed.items()]
+    if placed:
+        shown["RuntimeConfig"]["PlacementStatus"] = placed
+    return shown
+
+
+def _specification(declared: Record, name: str) -> dict[str, Any]:
+    """A specification with the image that runs."""
+    try:
+        _, container = copies.model_of(declared, name)
+    except DeploymentError:
+        return dict(declared)
+    given = declared.get("Container", {})
+    shown = {key: value for key, value in given.items() if key != "Image"} | {
+        "DeployedImage": image(container["Image"])
+    }
+    return declared | {"Container": shown}
 
 
 def _pending(record: Record, coming: Fleet) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def configure(folder: Path, code: Path, saved: Callable[[], None]) -> None:
     global _folder, _saved
     _folder, _saved = folder, saved
     replicas.configure(code)
+    components.configure(saved)
 
 
 def create(request: Record) -> dict[str, Any]:
@@ -195,7 +196,7 @@ def _restart_one(account: str, region: str, name: str, record: Record) -> None:
         fleet.retain({variant: (count, weight) for variant, (count, weight) in record.get("Desired", {}).items()})
         fleet.start()
         _serve(record, fleet)
-        components.restart(name)
+        components.restart(_serving[record["EndpointArn"]])
     except Exception as error:
         logger.exception("endpoint %s does not come back", name)
         become(record, "Failed", reason=str(error))

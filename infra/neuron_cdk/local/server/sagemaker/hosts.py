@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +14,26 @@ from .store import Record
 
 
 @dataclass(eq=False)
+class Slot:
+    """A copy's place on an instance, from before the copy starts until it has drained."""
+
+    host: Host
+    resources: Resources
+    replica: Replica | None = None
+
+
+@dataclass(eq=False)
 class Host:
     """One instance without a container of its own."""
 
     pool: Pool
-    copies: dict[Replica, Resources] = field(default_factory=dict)
-    """What is placed on it, drained copies too until they are gone."""
-    leaving: bool = False
-    id: str = field(default_factory=lambda: f"i-{uuid.uuid4().hex[:17]}")
+    slots: list[Slot] = field(default_factory=list)
+    idle: int = 0
+    """Changes with every copy that comes: an instance is idle while it does not."""
 
     @property
     def free(self) -> Resources:
-        return of_type(self.pool.instance_type).without(self.copies.values())
+        return of_type(self.pool.instance_type).without(slot.resources for slot in self.slots)
 
 
 class HostVariant:
@@ -41,10 +48,11 @@ class HostVariant:
         self.desired_weight = self.weight
         managed = declared.get("ManagedInstanceScaling", {})
         self.managed = managed.get("Status") == "ENABLED"
-        self.least: int = managed.get("MinInstanceCount", 1) if self.managed else 0
-        self.most: int | None = managed.get("MaxInstanceCount") if self.managed else None
-        self.desired: int = declared.get("InitialInstanceCount", self.least)
+        self.least: int = managed.get("MinInstanceCount", 1)
+        self.most: int = managed.get("MaxInstanceCount", declared["InitialInstanceCount"])
+        self.desired: int = declared["InitialInstanceCount"]
         self.hosts: list[Host] = []
+        """Read and changed with ``replicas.lock`` held."""
 
     @property
     def count(self) -> int:
@@ -52,14 +60,14 @@ class HostVariant:
 
     @property
     def replicas(self) -> list[Replica]:
-        return [copy for host in self.hosts for copy in host.copies]
+        return [slot.replica for host in self.hosts for slot in host.slots if slot.replica]
 
     @property
     def types(self) -> Counter[str]:
         return Counter(host.pool.instance_type for host in self.hosts)
 
     def images(self) -> list[str]:
-        return list(dict.fromkeys(copy.image for copy in self.replicas))
+        return list(dict.fromkeys(replica.image for replica in self.replicas))
 
     def grow(self, by: int) -> None:
         """Raises ``DeploymentError`` when there is no capacity; what has come before stays."""
@@ -69,23 +77,19 @@ class HostVariant:
                 self.hosts.append(host)
 
     def scale(self, to: int) -> None:
-        """Have ``to`` instances; those that are ended have their copies ended first."""
+        """Have ``to`` instances; the emptiest are ended, and what copies they have."""
         if to > self.count:
             self.grow(to - self.count)
             return
         with replicas.lock:
-            order = sorted(self.hosts, key=lambda host: (len(host.copies) == 0, host.pool.priority))
-            leaving = order[to:]
-        for host in leaving:
-            self.end(host)
+            leaving = sorted(self.hosts, key=lambda host: (not host.slots, host.pool.priority))[to:]
+        replicas.stop(slot.replica for host in leaving for slot in host.slots if slot.replica)
+        self.end(leaving)
 
-    def end(self, host: Host) -> None:
-        """End an instance, its copies first."""
+    def end(self, leaving: list[Host]) -> None:
+        """Give instances back, which have no copies any more."""
         with replicas.lock:
-            host.leaving = True
-            copies = list(host.copies)
-        replicas.stop(copies)
-        with replicas.lock:
-            if host in self.hosts:
-                self.hosts.remove(host)
-                capacity.give_back(host.pool.instance_type)
+            gone = [host for host in leaving if host in self.hosts]
+            self.hosts = [host for host in self.hosts if host not in gone]
+        for host in gone:
+            capacity.give_back(host.pool.instance_type)

@@ -12,9 +12,11 @@ from typing import Any
 from . import working
 from .alarms import Watch
 from .fleet import AnyVariant, Fleet
+from .hosts import HostVariant
 from .traffic import Serving
 
 Policy = dict[str, Any]
+_WHOLE = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 100}, "WaitIntervalInSeconds": 0}
 
 
 class RolledBackError(Exception):
@@ -30,8 +32,8 @@ def shift(serving: Serving, coming: Fleet, policy: Policy) -> None:
     watch = Watch(policy)
     coming.share = 0.0
     serving.fleets = [leaving, coming]
-    if "RollingUpdatePolicy" in policy:
-        _roll(leaving, coming, policy["RollingUpdatePolicy"], watch)
+    if "RollingUpdatePolicy" in policy or coming.hosts_components:
+        _roll(serving, coming, policy.get("RollingUpdatePolicy", _WHOLE), watch)
     else:
         coming.start()
         _shift_by_steps(leaving, coming, policy.get("BlueGreenUpdatePolicy", {}), watch)
@@ -50,6 +52,11 @@ def back(serving: Serving, sizes: dict[str, int]) -> None:
         for variant in staying.all_variants:
             if variant.count < sizes[variant.name]:
                 variant.grow(sizes[variant.name] - variant.count)
+        for fleet in others:
+            for variant in fleet.variants:
+                home = staying.find(variant.name)
+                if home is not None:
+                    _move(serving, variant, home)
     finally:
         serving.fleets = [staying]
         staying.share = 1.0
@@ -73,10 +80,11 @@ def _shift_by_steps(leaving: Fleet, coming: Fleet, update: dict[str, Any], watch
     for share in shares:
         coming.share, leaving.share = share, 1.0 - share
         last = share >= 1.0
-        _bake(watch, update.get("TerminationWaitInSeconds", 0) if last else routing["WaitIntervalInSeconds"])
+        bake(watch, update.get("TerminationWaitInSeconds", 0) if last else routing["WaitIntervalInSeconds"])
 
 
-def _roll(leaving: Fleet, coming: Fleet, update: dict[str, Any], watch: Watch) -> None:
+def _roll(serving: Serving, coming: Fleet, update: dict[str, Any], watch: Watch) -> None:
+    leaving = serving.fleet
     for old, new in _pairs(leaving, coming):
         batch = size(update["MaximumBatchSize"], max(new.desired, 1))
         while new.count < new.desired:
@@ -84,7 +92,8 @@ def _roll(leaving: Fleet, coming: Fleet, update: dict[str, Any], watch: Watch) -
             new.grow(by)
             ends = by if new.count < new.desired else old.count
             coming.share, leaving.share = float(new.count), float(max(old.count - ends, 0))
-            _bake(watch, update["WaitIntervalInSeconds"])
+            _move(serving, old, new, all_but=max(old.count - ends, 0))
+            bake(watch, update["WaitIntervalInSeconds"])
             old.scale(max(old.count - ends, 0))
         old.scale(0)
 
@@ -94,7 +103,16 @@ def _pairs(leaving: Fleet, coming: Fleet) -> list[tuple[AnyVariant, AnyVariant]]
     return [(old, new) for old, new in found if old is not None]
 
 
-def _bake(watch: Watch, seconds: float) -> None:
+def _move(serving: Serving, leaving: AnyVariant, coming: AnyVariant, *, all_but: int = 0) -> None:
+    """Have components follow from instances that leave to those that come."""
+    from . import components  # it deploys as this module does
+
+    if isinstance(leaving, HostVariant) and isinstance(coming, HostVariant):
+        components.move(serving, leaving, coming, all_but=all_but)
+
+
+def bake(watch: Watch, seconds: float) -> None:
+    """Let a wait of a deployment pass. Raises ``RolledBackError`` as soon as there is a reason to."""
     reason = working.pause(seconds, watch.look)
     if reason:
         raise RolledBackError(reason)

@@ -46,7 +46,7 @@ def _concurrency(serving: Serving) -> None:
                 for concurrent in [replica.concurrency() for replica in variant.replicas]:
                     for dimensions in sets:
                         metrics.record("ConcurrentRequestsPerModel", dimensions, concurrent)
-    for component in components.of_endpoint(serving.name):
+    for component in components.of_serving(serving):
         for replica in component.replicas:
             own = {"InferenceComponentName": component.name}
             metrics.record("ConcurrentRequestsPerCopy", own, replica.concurrency())

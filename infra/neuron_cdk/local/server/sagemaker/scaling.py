@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 _COUNT = "sagemaker:variant:DesiredInstanceCount"
 _COPIES = "sagemaker:inference-component:DesiredCopyCount"
 
@@ -20,11 +18,11 @@ def forget_variants(endpoint: str) -> None:
         _deregister(f"endpoint/{endpoint}/variant/{name}", _COUNT)
 
 
-def forget_components(names: Iterable[str]) -> None:
-    there = _registered(_COPIES)
-    for name in names:
-        if f"inference-component/{name}" in there:
-            _deregister(f"inference-component/{name}", _COPIES)
+def forget_component(name: str) -> None:
+    """As ``forget_variants``. That DeleteInferenceComponent does so is not documented; here nothing is left behind."""
+    resource = f"inference-component/{name}"
+    if resource in _registered(_COPIES):
+        _deregister(resource, _COPIES)
 
 
 def _registered(dimension: str) -> set[str]:

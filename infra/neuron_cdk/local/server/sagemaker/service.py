@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import api
 from ..api import Operation
-from . import endpoints, jobs, models, store
+from . import components, endpoints, jobs, models, store
 
 
 def _add_tags(request: dict[str, Any]) -> dict[str, Any]:
@@ -40,6 +40,12 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeEndpoint": endpoints.describe,
     "DeleteEndpoint": endpoints.delete,
     "ListEndpoints": endpoints.list_all,
+    "CreateInferenceComponent": components.create,
+    "DescribeInferenceComponent": components.describe,
+    "ListInferenceComponents": components.list_all,
+    "UpdateInferenceComponent": components.update,
+    "UpdateInferenceComponentRuntimeConfig": components.update_copies,
+    "DeleteInferenceComponent": components.delete,
     "AddTags": _add_tags,
     "DeleteTags": _delete_tags,
     "ListTags": lambda request: {"Tags": store.tags_of(request["ResourceArn"])},
