@@ -16,7 +16,10 @@ from neuron_cdk import spec
 from stacks import build_app
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPLOYMENTS = tuple(sorted(path.stem for path in (ROOT / "deployments").glob("*.yaml")))
+# Those that people deploy, and those that hold every shape there is.
+DEPLOYMENTS = {
+    path.stem: path for folder in (ROOT, Path(__file__).parent) for path in sorted(folder.glob("deployments/*.yaml"))
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ FLAGS = json.loads((ROOT / "cdk.json").read_text())["context"]
 
 def app_of(deployment: str, folder: Path) -> App:
     """The app of a deployment file, not yet synthesized."""
-    loaded = spec.load(ROOT / "deployments" / f"{deployment}.yaml")
+    loaded = spec.load(DEPLOYMENTS[deployment])
     return build_app(loaded.deployment, outdir=str(folder), context=FLAGS)
 
 
@@ -112,6 +115,12 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Assemb
         return synthesize(deployment, tmp_path_factory.mktemp(deployment))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def assemblies(assembly: Callable[[str], Assembly]) -> list[Assembly]:
+    """All of them."""
+    return [assembly(deployment) for deployment in DEPLOYMENTS]
 
 
 @pytest.fixture(params=DEPLOYMENTS)

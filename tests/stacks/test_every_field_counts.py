@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from functools import reduce
 from pathlib import Path
 
@@ -60,8 +62,6 @@ CHANGES: list[tuple[str, object]] = [
     ("fleets.serve.max_lifetime_days", 30),
     ("fleets.serve.return_after_minutes", 30),
     ("fleets.serve.drain_minutes", 2),
-    ("endpoints.embed.instance_types", ["ml.inf2.8xlarge"]),
-    ("endpoints.embed.size", {"min": 2, "max": 2}),
 ]
 
 
@@ -111,3 +111,124 @@ def test_serving_through_the_other_load_balancer_changes_a_template(templates, u
         "fleets.serve.scaling": {"metric": "neuroncore-utilization", "target": 70},
     }
     assert templates(changes) != templates({"fleets.serve.scaling": changes["fleets.serve.scaling"]})
+
+
+# -- endpoints: a stack each, all of one app -----------------------------------------------------------------------
+
+EMBED = {"model": "minilm", "instance_types": ["ml.inf2.xlarge"], "size": {"min": 1, "max": 4}}
+BACKLOG = {"metric": "backlog", "target": 5}
+QUEUED = {**EMBED, "mode": "async", "scaling": BACKLOG}
+SCALED = {**EMBED, "scaling": {"metric": "concurrent-requests", "target": 4}}
+COMPONENT = {"model": "minilm", "copies": {"min": 1, "max": 2}, "accelerators": 1, "memory_mib": 4096}
+SHARED = {
+    "instance_types": ["ml.inf2.24xlarge"],
+    "size": {"min": 1, "max": 2},
+    "scaling": {"metric": "concurrent-requests", "target": 4},
+}
+POOLS = {**EMBED, "instance_types": ["ml.inf2.xlarge", "ml.inf2.8xlarge"]}
+CANDIDATE = {"model": "encoder", "weight": 1}
+CANARY = {**EMBED, "size": {"min": 4, "max": 4}, "rollout": {"kind": "canary", "percent": 25}}
+
+ENDPOINT_CHANGES: list[tuple[str, dict, dict]] = [
+    ("model", EMBED, {"model": "encoder"}),
+    ("instance_types", EMBED, {"instance_types": ["ml.inf2.8xlarge"]}),
+    ("order of pools", POOLS, {"instance_types": ["ml.inf2.8xlarge", "ml.inf2.xlarge"]}),
+    ("pool_models", POOLS, {"pool_models": {"ml.inf2.8xlarge": "encoder"}}),
+    ("provision_timeout_minutes", POOLS, {"provision_timeout_minutes": 10}),
+    ("reservation", EMBED, {"reservation": "arn:aws:sagemaker:us-east-1:111122223333:training-plan/serving"}),
+    ("size.min", SCALED, {"size": {"min": 2, "max": 4}}),
+    ("size.max", SCALED, {"size": {"min": 1, "max": 3}}),
+    ("hosting", EMBED, {"hosting": {"volume_gb": 100}}),
+    ("hosting.download_timeout_s", EMBED, {"hosting": {"download_timeout_s": 100}}),
+    ("hosting.startup_timeout_s", EMBED, {"hosting": {"startup_timeout_s": 100}}),
+    ("capture", EMBED, {"capture": {"percent": 10}}),
+    ("capture.percent", {**EMBED, "capture": {"percent": 10}}, {"capture": {"percent": 11}}),
+    (
+        "capture.retention_days",
+        {**EMBED, "capture": {"percent": 10}},
+        {"capture": {"percent": 10, "retention_days": 3}},
+    ),
+    ("mode", {**EMBED, "size": {"min": 1, "max": 1}}, {"mode": "async"}),
+    ("async_inference.retention_days", QUEUED, {"async_inference": {"retention_days": 3}}),
+    ("async_inference.max_concurrent", QUEUED, {"async_inference": {"max_concurrent_per_instance": 3}}),
+    ("async_inference.responses_in_topic", QUEUED, {"async_inference": {"responses_in_topic": True}}),
+    ("variants", EMBED, {"variants": {"candidate": CANDIDATE}}),
+    ("weight", {**EMBED, "variants": {"candidate": CANDIDATE}}, {"weight": 9}),
+    (
+        "variants.weight",
+        {**EMBED, "variants": {"candidate": CANDIDATE}},
+        {"variants": {"candidate": {**CANDIDATE, "weight": 2}}},
+    ),
+    (
+        "variants.instance_types",
+        {**EMBED, "variants": {"candidate": CANDIDATE}},
+        {"variants": {"candidate": {**CANDIDATE, "instance_types": ["ml.inf2.8xlarge"]}}},
+    ),
+    (
+        "variants.size",
+        {**EMBED, "variants": {"candidate": CANDIDATE}},
+        {"variants": {"candidate": {**CANDIDATE, "size": {"min": 2, "max": 2}}}},
+    ),
+    ("shadow", EMBED, {"shadow": {"model": "encoder", "percent": 50}}),
+    (
+        "shadow.percent",
+        {**EMBED, "shadow": {"model": "encoder", "percent": 50}},
+        {"shadow": {"model": "encoder", "percent": 51}},
+    ),
+    ("scaling", EMBED, {"scaling": {"metric": "concurrent-requests", "target": 4}}),
+    ("scaling.metric", SCALED, {"scaling": {"metric": "invocations-per-instance", "target": 4}}),
+    ("scaling.target", SCALED, {"scaling": {"metric": "concurrent-requests", "target": 5}}),
+    ("scaling.steps", SCALED, {"scaling": {**SCALED["scaling"], "steps": [{"above": 0, "add": 1}]}}),
+    ("scaling.scale_in_cooldown_s", SCALED, {"scaling": {**SCALED["scaling"], "scale_in_cooldown_s": 100}}),
+    ("scaling.scale_out_cooldown_s", SCALED, {"scaling": {**SCALED["scaling"], "scale_out_cooldown_s": 100}}),
+    ("schedule", SCALED, {"schedule": [{"cron": "0 8 ? * MON-FRI *", "min": 2, "max": 4}]}),
+    ("components.copies", {**SHARED, "components": [COMPONENT]}, {"copies": {"min": 1, "max": 3}}),
+    ("components.accelerators", {**SHARED, "components": [COMPONENT]}, {"accelerators": 2}),
+    ("components.memory_mib", {**SHARED, "components": [COMPONENT]}, {"memory_mib": 8192}),
+    ("components.cpus", {**SHARED, "components": [COMPONENT]}, {"cpus": 2}),
+    ("rollout.kind", CANARY, {"rollout": {"kind": "linear", "percent": 25}}),
+    ("rollout.percent", CANARY, {"rollout": {"kind": "canary", "percent": 50}}),
+    ("rollout.wait_minutes", CANARY, {"rollout": {**CANARY["rollout"], "wait_minutes": 1}}),
+    ("rollout.bake_minutes", CANARY, {"rollout": {**CANARY["rollout"], "bake_minutes": 1}}),
+    ("rollout.max_minutes", CANARY, {"rollout": {**CANARY["rollout"], "max_minutes": 60}}),
+    ("rollout.max_error_rate", CANARY, {"rollout": {**CANARY["rollout"], "max_error_rate": 0.1}}),
+    ("rollout.max_p99_ms", CANARY, {"rollout": {**CANARY["rollout"], "max_p99_ms": 100}}),
+    ("rollout.alarms", CANARY, {"rollout": {**CANARY["rollout"], "alarms": ["neuron-errors"]}}),
+]
+
+
+@pytest.fixture(scope="session")
+def endpoint_templates(tmp_path_factory, flags):
+    """The template of each endpoint, before and after its change, without what comes of its name."""
+    endpoints = {}
+    for index, (field, before, change) in enumerate(ENDPOINT_CHANGES):
+        endpoints[f"before-{index}"] = before
+        if field.startswith("components."):
+            change = {"components": [{**before["components"][0], **change}]}
+        endpoints[f"after-{index}"] = {**before, **change}
+    document = yaml.safe_load(SANDBOX.read_text())
+    document = {**document, "fleets": {}, "endpoints": endpoints}
+    folder = tmp_path_factory.mktemp("endpoints")
+    deployment = spec.Deployment.model_validate(document)
+    app = build_app(deployment, outdir=str(folder), context=flags)
+    return {
+        stack.stack_name.partition("-Endpoint-")[2]: re.sub(
+            r"(before|after)-\d+|-[0-9a-f]{8}\b", "", json.dumps(stack.template)
+        )
+        for stack in app.synth().stacks
+    }
+
+
+@pytest.mark.parametrize("index", range(len(ENDPOINT_CHANGES)), ids=[field for field, *_ in ENDPOINT_CHANGES])
+def test_changing_a_field_of_an_endpoint_changes_its_template(index, endpoint_templates):
+    assert endpoint_templates[f"before-{index}"] != endpoint_templates[f"after-{index}"]
+
+
+def test_what_comes_of_an_endpoints_name_is_no_change(endpoint_templates):
+    same = [index for index, (_, before, _) in enumerate(ENDPOINT_CHANGES) if before is EMBED]
+    assert len({endpoint_templates[f"before-{index}"] for index in same}) == 1
+
+
+def test_every_field_of_an_endpoint_is_changed_above():
+    changed = {name for _, before, change in ENDPOINT_CHANGES for name in {**before, **change}}
+    assert set(spec.Endpoint.model_fields) - changed == {"managed_by"}

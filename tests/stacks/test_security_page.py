@@ -24,11 +24,11 @@ def table(heading: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="session")
-def acknowledged(assembly):
+def acknowledged(assemblies):
     """Every accepted finding of every deployment: {finding without its resource: reasons}."""
     found: dict[str, set[str]] = {}
-    for file in sorted((ROOT / "deployments").glob("*.yaml")):
-        for _, finding, reason in assembly(file.stem).acknowledged():
+    for assembly in assemblies:
+        for _, finding, reason in assembly.acknowledged():
             found.setdefault(finding.partition("[")[0], set()).add(reason)
     return found
 
