@@ -98,3 +98,8 @@ def test_sagemaker_offers_follow_the_data_and_give_the_benefit_of_the_doubt(
     region: str, name: str, service: regions.SageMakerService, offered: bool
 ) -> None:
     assert regions.sagemaker_offers(region, name, service) is offered
+
+
+@pytest.mark.parametrize(("region", "possible"), [("eu-west-3", False), ("us-east-1", True), ("mars-1", True)])
+def test_where_endpoints_were_refused_to_be_empty_is_known(region: str, possible: bool) -> None:
+    assert regions.endpoints_scale_to_zero(region) is possible

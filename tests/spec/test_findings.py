@@ -16,7 +16,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from neuron_cdk.spec import CODES, Finding, Fleet, Model, Severity, Surroundings, require_possible
+from neuron_cdk.spec import CODES, Endpoint, Finding, Fleet, Model, Severity, Surroundings, require_possible
 from neuron_cdk.spec.codes import RETIRED
 
 MODEL = "models: {m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: torch-neuronx, target: inf2}}}"
@@ -45,6 +45,8 @@ def cases() -> Iterator[Case]:
 CASES = list(cases())
 FLEETS = [case for case in CASES if case.file == "fleets"]
 """The table of malformed fleets."""
+ENDPOINTS = [case for case in CASES if case.file == "endpoints"]
+"""The table of malformed endpoints."""
 
 # Doubles nine times over; nests deeper with every line.
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -85,8 +87,8 @@ def test_a_finding_names_its_line_and_says_what_helps(case: Case, findings: Find
     assert [finding for finding in found if finding.line == case.line and case.says in str(finding)], found
 
 
-@pytest.mark.parametrize("case", FLEETS, ids=lambda case: f"{case.code} {case.says[:40]}")
-def test_a_malformed_fleet_is_refused_for_its_one_mistake(
+@pytest.mark.parametrize("case", [*FLEETS, *ENDPOINTS], ids=lambda case: f"{case.code} {case.says[:40]}")
+def test_a_malformed_part_is_refused_for_its_one_mistake(
     case: Case, findings: Find, whole: Callable[[str], str]
 ) -> None:
     errors = {finding.code for finding in findings(whole(case.content)) if finding.severity is Severity.ERROR}
@@ -94,8 +96,9 @@ def test_a_malformed_fleet_is_refused_for_its_one_mistake(
     assert errors == ({case.code} if CODES[case.code].severity is Severity.ERROR else set())
 
 
-def test_forty_and_more_malformed_fleets_are_each_told_something_else() -> None:
-    refused = [(case.code, case.says) for case in FLEETS if CODES[case.code].severity is Severity.ERROR]
+@pytest.mark.parametrize("table", [FLEETS, ENDPOINTS], ids=["fleets", "endpoints"])
+def test_forty_and_more_malformed_parts_are_each_told_something_else(table: list[Case]) -> None:
+    refused = [(case.code, case.says) for case in table if CODES[case.code].severity is Severity.ERROR]
 
     assert len(set(refused)) == len(refused) >= 40
 
@@ -115,22 +118,42 @@ def fleet_of(case: Case) -> tuple[Fleet, Surroundings]:
     )
 
 
-def of_a_fleet(case: Case) -> bool:
-    """Whether the case is about a fleet whose values are fine each: not about a value, its network or its model."""
+def endpoint_of(case: Case) -> tuple[Endpoint, Surroundings]:
+    """The first endpoint of a case, and what the file says about its surroundings."""
+    content: dict[str, Any] = yaml.safe_load(case.content)
+    endpoint = Endpoint.model_validate(content["endpoints"]["e"])
+    models = {name: Model.model_validate(each) for name, each in content.get("models", {}).items()}
+    environment = content.get("environment", {"account": "111122223333", "region": "us-east-1"})
+    return endpoint, Surroundings(
+        region=environment["region"],
+        account=environment["account"],
+        models={name: model.compile for name, model in models.items()},
+        sizes_gb={name: model.size_gb for name, model in models.items()},
+    )
+
+
+def of_a_part(case: Case) -> bool:
+    """Whether the case is about a part whose values are fine each: not about a value, its network or its model."""
     elsewhere = ("NCDK-NET", "NCDK-MODEL", "NCDK-COMPILE", "NCDK-EFA-004")
     try:
-        fleet_of(case)
+        part_of(case)
     except ValidationError:
         return False
     return CODES[case.code].severity is Severity.ERROR and not case.code.startswith(elsewhere)
 
 
+def part_of(case: Case) -> tuple[Fleet | Endpoint, Surroundings]:
+    return fleet_of(case) if case.file == "fleets" else endpoint_of(case)
+
+
 @pytest.mark.parametrize(
-    "case", [case for case in FLEETS if of_a_fleet(case)], ids=lambda case: f"{case.code} {case.says[:40]}"
+    "case",
+    [case for case in CASES if case.file in ("fleets", "endpoints", "inf1") and of_a_part(case)],
+    ids=lambda case: f"{case.code} {case.says[:40]}",
 )
 def test_what_a_file_is_refused_for_is_a_value_error_in_code(case: Case) -> None:
     with pytest.raises(ValueError, match=case.code) as refusal:
-        require_possible(*fleet_of(case))
+        require_possible(*part_of(case))
 
     assert case.says in str(refusal.value)
 

@@ -45,6 +45,8 @@ def test_a_file_that_uses_every_field_is_valid() -> None:
     assert {finding.code for finding in loaded.findings if "LATER" not in finding.code} == {
         "NCDK-COMPILE-006",
         "NCDK-CAPACITY-010",
+        "NCDK-ROLLOUT-007",
+        "NCDK-ROLLOUT-009",
     }
 
 

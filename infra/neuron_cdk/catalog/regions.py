@@ -79,6 +79,14 @@ def sagemaker_offers(region: str, ml_name: str, service: SageMakerService) -> bo
     return not listed or region not in covered or region in listed
 
 
+def endpoints_scale_to_zero(region: str) -> bool:
+    """Whether endpoints of inference components may have no instances there; False where that was seen refused.
+
+    AWS publishes no list. What one account saw is a hint, not a rule.
+    """
+    return region not in read("sagemaker_offerings")["refuses_min_zero"]
+
+
 @cache
 def _offerings() -> dict[str, dict[str, dict[str, list[str]]]]:
     return {record["type"]: record for record in read("offerings")["types"]}

@@ -4,7 +4,7 @@ Imports neither the CDK nor boto3, so that tools start fast.
 """
 
 from .base import Range, ScheduledSize, Size
-from .checks import Surroundings, fleet_problems, require_possible
+from .checks import Surroundings, endpoint_problems, fleet_problems, require_possible
 from .codes import CODES, Code, Severity
 from .deployment import (
     Budget,
@@ -109,6 +109,7 @@ __all__ = [
     "Variant",
     "VariantSpec",
     "WarmPool",
+    "endpoint_problems",
     "fleet_problems",
     "hosting",
     "json_schema",

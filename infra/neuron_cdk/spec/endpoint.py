@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Part, Range, ScheduledSize
-from .fields import AlarmName, Count, MlReservation, MlType, Name, Number, Positive, Word
+from .fields import AlarmName, Count, MlReservation, MlType, Name, Number, Positive, Word, refusal
 
 RolloutKind = Literal["all-at-once", "canary", "linear", "rolling"]
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
@@ -112,6 +112,18 @@ class EndpointScaling(Part):
     scale_out_cooldown_s: Count = 60
     """Seconds to wait after growing."""
 
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        above = [step.above for step in self.steps]
+        if above != sorted(set(above)):
+            raise refusal(
+                "NCDK-SCALE-012",
+                "steps do not ascend",
+                allowed="each step above the one before",
+                fix="write them like [{above: 0, add: 1}, {above: 20, add: 3}]",
+            )
+        return self
+
 
 class Rollout(Part):
     """How traffic moves to a new version, and what sends it back."""
@@ -171,6 +183,6 @@ class Endpoint(Part):
     scaling: EndpointScaling | None = None
     """Default: none."""
     schedule: Annotated[tuple[ScheduledSize, ...], Field(max_length=24)] = ()
-    """Default: none."""
+    """Other limits of size, for the endpoint's own model. Default: none."""
     rollout: Rollout = Rollout()
     """Default: as rollout.kind says, and nothing watched."""

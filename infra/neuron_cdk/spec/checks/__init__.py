@@ -12,9 +12,11 @@ from ..deployment import Deployment
 from ..findings import Problem
 from . import capacity, clusters, endpoints, fleets, instance_types, models, network, zones
 from .common import Surroundings
-from .fleets import fleet_problems, require_possible
+from .endpoints import endpoint_problems
+from .fleets import fleet_problems
+from .required import require_possible
 
-__all__ = ["CHECKS", "Surroundings", "check", "fleet_problems", "require_possible"]
+__all__ = ["CHECKS", "Surroundings", "check", "endpoint_problems", "fleet_problems", "require_possible"]
 
 CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     network.known_region,
@@ -27,7 +29,6 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     zones.types_are_offered_in_zone,
     zones.efa_zone_can_be_chosen,
     instance_types.cluster_types_exist,
-    instance_types.endpoint_types_exist,
     models.models_exist,
     models.sources_exist,
     models.engine_fits_target,
@@ -35,12 +36,7 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     fleets.fleets_are_possible,
     capacity.reservations_have_one_fleet,
     clusters.clusters_are_possible,
-    endpoints.serves_something,
-    endpoints.endpoint_models_fit,
-    endpoints.components_fit,
-    endpoints.endpoint_sizes_are_possible,
-    endpoints.endpoint_scaling_works,
-    endpoints.rollouts_are_possible,
+    endpoints.endpoints_are_possible,
 )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 from neuron_cdk.catalog import instances, regions
 from neuron_cdk.catalog.instances import InstanceType
 
 from ..deployment import Compile, Deployment, EfaLayout, Fleet
+from ..endpoint import Endpoint, Shadow, VariantSpec
+from ..endpoints import Variant
 from ..findings import Problem
 from ..source import Pointer
 from ..zones import zones
@@ -20,7 +22,7 @@ SAGEMAKER = "ml."
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What stands around a fleet; None for what is not known, and then nothing is said about it."""
+    """What stands around a fleet or an endpoint; None for what is not known, and then nothing is said about it."""
 
     region: str | None = None
     account: str | None = None
@@ -28,6 +30,10 @@ class Surroundings:
     """The network's."""
     model: Compile | None = None
     """How the fleet's model is compiled."""
+    models: Mapping[str, Compile] = field(default_factory=dict)
+    """How the endpoint's models are compiled, by name."""
+    sizes_gb: Mapping[str, float | None] = field(default_factory=dict)
+    """The endpoint's models on a disk, by name."""
 
     @property
     def place(self) -> str:
@@ -119,6 +125,36 @@ def holds_model(at: Pointer, names: Sequence[str], model: str, wanted: Compile) 
                 some([prefix + each for each in able]),
                 "take a larger type, or lower tensor_parallel",
             )
+
+
+def listed_types(endpoint: Endpoint) -> Iterator[tuple[Pointer, tuple[str, ...]]]:
+    """Every list of instance types that an endpoint has, with the pointer to it."""
+    yield ("instance_types",), endpoint.instance_types
+    for name, variant in endpoint.variants.items():
+        if variant.instance_types:
+            yield ("variants", name, "instance_types"), variant.instance_types
+    if endpoint.shadow and endpoint.shadow.instance_types:
+        yield ("shadow", "instance_types"), endpoint.shadow.instance_types
+
+
+def place_of(endpoint: Endpoint, variant: Variant) -> Pointer:
+    """Where the file has a variant; nothing for the endpoint's own."""
+    if variant.shadow:
+        return ("shadow",)
+    return ("variants", variant.name) if variant.name in endpoint.variants else ()
+
+
+def size_at(endpoint: Endpoint, variant: Variant) -> Pointer:
+    """Where the file has a variant's size: with the variant, or with the endpoint."""
+    given: Shadow | VariantSpec | None = endpoint.shadow if variant.shadow else endpoint.variants.get(variant.name)
+    return (*place_of(endpoint, variant), "size") if given and given.size else ("size",)
+
+
+def type_at(endpoint: Endpoint, variant: Variant, index: int) -> Pointer:
+    """Where the file has a variant's instance type of that index: with the variant, or with the endpoint."""
+    given: Shadow | VariantSpec | None = endpoint.shadow if variant.shadow else endpoint.variants.get(variant.name)
+    place = place_of(endpoint, variant) if given and given.instance_types else ()
+    return (*place, "instance_types", index)
 
 
 def repeated(at: Pointer, entries: Sequence[object]) -> Iterator[Problem]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..codes import CODES, Severity
 from ..deployment import Deployment, Fleet
-from ..findings import Problem, dotted
+from ..findings import Problem
 from .capacity import (
     base_is_possible,
     capacity_is_listed_once,
@@ -76,20 +75,3 @@ def fleet_problems(fleet: Fleet, around: Surroundings = NOTHING_KNOWN) -> Iterat
     """
     for rule in RULES:
         yield from rule(fleet, around)
-
-
-def require_possible(fleet: Fleet, around: Surroundings = NOTHING_KNOWN) -> None:
-    """Refuse a fleet that cannot work.
-
-    :raises ValueError: with every error that ``neuron-cdk validate`` reports for such a fleet: code, field, what is
-        wrong, what is allowed and what to do, an error a line.
-    """
-    errors = [
-        f"{problem.code} {dotted(problem.pointer)}: {problem.message}"
-        + (f"; allowed: {problem.allowed}" if problem.allowed else "")
-        + (f"; do: {problem.fix}" if problem.fix else "")
-        for problem in fleet_problems(fleet, around)
-        if CODES[problem.code].severity is Severity.ERROR
-    ]
-    if errors:
-        raise ValueError("\n".join(errors))

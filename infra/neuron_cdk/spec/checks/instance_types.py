@@ -8,9 +8,10 @@ from neuron_cdk.catalog import instances, regions
 from neuron_cdk.catalog.instances import InstanceType
 
 from ..deployment import Deployment, Fleet
+from ..endpoint import Endpoint
 from ..findings import Problem
 from ..source import Pointer
-from .common import SAGEMAKER, Surroundings, instance, repeated, some
+from .common import SAGEMAKER, Surroundings, instance, listed_types, repeated, some
 
 
 def fleet_types_exist(fleet: Fleet, around: Surroundings) -> Iterator[Problem]:
@@ -40,35 +41,11 @@ def fleet_types_are_alike(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
             )
 
 
-def endpoint_types_exist(deployment: Deployment) -> Iterator[Problem]:
-    region = deployment.environment.region
-    for endpoint_name, endpoint in deployment.endpoints.items():
-        at = ("endpoints", endpoint_name, "instance_types")
-        yield from repeated(at, endpoint.instance_types)
-        for index, name in enumerate(endpoint.instance_types):
-            pointer = (*at, index)
-            known = instance(name)
-            if not name.startswith(SAGEMAKER):
-                yield Problem(
-                    "NCDK-TYPE-003",
-                    pointer,
-                    "this is EC2's name; SageMaker's starts with ml.",
-                    "a SageMaker name",
-                    f"write ml.{name}" if known else "",
-                )
-            elif known is None:
-                yield _unknown(pointer, name)
-            elif known.sagemaker_name is None:
-                yield Problem(
-                    "NCDK-TYPE-009", pointer, f"SageMaker has no endpoints on {known.name}", _endpoint_types(known)
-                )
-            elif not regions.sagemaker_offers(region, name, "endpoint"):
-                yield Problem(
-                    "NCDK-TYPE-010",
-                    pointer,
-                    f"SageMaker does not offer {name} for endpoints in {region}",
-                    fix="take another region or type",
-                )
+def endpoint_types_exist(endpoint: Endpoint, around: Surroundings) -> Iterator[Problem]:
+    for at, names in listed_types(endpoint):
+        yield from repeated(at, names)
+        for index, name in enumerate(names):
+            yield from _ml_type((*at, index), name, around.region)
 
 
 def ec2_types(deployment: Deployment) -> Iterator[tuple[Pointer, str]]:
@@ -103,6 +80,29 @@ def _ec2_type(pointer: Pointer, name: str, region: str | None) -> Iterator[Probl
             f"{name} is not offered in {region}",
             _regions_offering(name),
             "take another region or type",
+        )
+
+
+def _ml_type(pointer: Pointer, name: str, region: str | None) -> Iterator[Problem]:
+    known = instance(name)
+    if not name.startswith(SAGEMAKER):
+        yield Problem(
+            "NCDK-TYPE-003",
+            pointer,
+            "this is EC2's name; SageMaker's starts with ml.",
+            "a SageMaker name",
+            f"write ml.{name}" if known else "",
+        )
+    elif known is None:
+        yield _unknown(pointer, name)
+    elif known.sagemaker_name is None:
+        yield Problem("NCDK-TYPE-009", pointer, f"SageMaker has no endpoints on {known.name}", _endpoint_types(known))
+    elif region and not regions.sagemaker_offers(region, name, "endpoint"):
+        yield Problem(
+            "NCDK-TYPE-010",
+            pointer,
+            f"SageMaker does not offer {name} for endpoints in {region}",
+            fix="take another region or type",
         )
 
 

@@ -1,4 +1,4 @@
-"""How a fleet's size follows a metric or the clock."""
+"""How a fleet's size follows a metric or the clock, and an endpoint's the clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..cron import last_year, mistake
 from ..deployment import Fleet, FleetScaling
+from ..endpoint import Endpoint
 from ..findings import Problem
 from ..source import Pointer
 from .common import Surroundings, other_place
@@ -52,8 +53,8 @@ def scaling_metric_exists(fleet: Fleet, around: Surroundings) -> Iterator[Proble
     yield from _queue(scaling, around)
 
 
-def schedules_are_cron(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
-    for index, entry in enumerate(fleet.schedule):
+def schedules_are_cron(part: Fleet | Endpoint, _: Surroundings) -> Iterator[Problem]:
+    for index, entry in enumerate(part.schedule):
         at: Pointer = ("schedule", index, "cron")
         wrong = mistake(entry.cron)
         if wrong:
@@ -65,17 +66,18 @@ def schedules_are_cron(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
             )
 
 
-def schedules_are_possible(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
-    """A schedule moves the limits within what the fleet may ever have; min may go below the fleet's own, at night."""
-    times = [" ".join(entry.cron.upper().split()) for entry in fleet.schedule]
-    for index, entry in enumerate(fleet.schedule):
+def schedules_are_possible(part: Fleet | Endpoint, _: Surroundings) -> Iterator[Problem]:
+    """A schedule moves the limits within what there may ever be; min may go below the part's own, at night."""
+    what, most = "fleet" if isinstance(part, Fleet) else "endpoint", part.size.max
+    times = [" ".join(entry.cron.upper().split()) for entry in part.schedule]
+    for index, entry in enumerate(part.schedule):
         at: Pointer = ("schedule", index)
-        if entry.max > fleet.size.max:
+        if entry.max > most:
             yield Problem(
                 "NCDK-SCHEDULE-002",
                 (*at, "max"),
-                f"the fleet never has more than {fleet.size.max}, at any time of day",
-                f"{entry.min} to {fleet.size.max}" if entry.min <= fleet.size.max else f"0 to {fleet.size.max}",
+                f"the {what} never has more than {most}, at any time of day",
+                f"{entry.min} to {most}" if entry.min <= most else f"0 to {most}",
                 "raise size.max, or lower this max",
             )
         if times[index] in times[:index]:
@@ -85,7 +87,7 @@ def schedules_are_possible(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:
                 "another entry comes at the same time, and which of them holds is anybody's guess",
                 fix="keep one of them",
             )
-        if fleet.purpose == "training":
+        if isinstance(part, Fleet) and part.purpose == "training":
             yield Problem(
                 "NCDK-SCHEDULE-004",
                 (*at, "cron"),
