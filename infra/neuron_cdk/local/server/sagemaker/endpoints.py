@@ -87,7 +87,7 @@ def update(request: Record) -> dict[str, Any]:
     refusals.check_policy(policy, configuration)
     alarms.check(policy)
     serving = _serving[record["EndpointArn"]]
-    refusals.check_scaled(name, serving.fleet, configuration)
+    refusals.check_change(name, serving.fleet, configuration)
     kept = _kept(request, serving.fleet)
     faults.begin_update(name, config)
     record["StartTime"] = store.moment()

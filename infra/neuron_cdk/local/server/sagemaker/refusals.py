@@ -57,11 +57,16 @@ def check_policy(policy: dict[str, Any], configuration: Record) -> None:
             _check_part(member, routing[member], least, most)
 
 
-def check_scaled(endpoint: str, serving: Fleet, configuration: Record) -> None:
-    """Raise ``ValidationException`` when a variant that scales by itself would go or change its instance type.
+def check_change(endpoint: str, serving: Fleet, configuration: Record) -> None:
+    """Raise ``ValidationException`` for a configuration that cannot follow on the one in service.
 
-    https://github.com/hashicorp/terraform-provider-aws/issues/14337
+    A variant that scales by itself can neither go nor change its instance type
+    (https://github.com/hashicorp/terraform-provider-aws/issues/14337).
     """
+    if serving.hosts_components != any("ModelName" not in each for each in configuration["ProductionVariants"]):
+        _refuse("An endpoint cannot change between models of its variants and inference components.")
+    if ("AsyncInferenceConfig" in serving.configuration) != ("AsyncInferenceConfig" in configuration):
+        _refuse("An endpoint cannot change between real-time and asynchronous inference in the embedded AWS.")
     registered = scaling.registered_variants(endpoint)
     coming = {variant["VariantName"]: variant for variant in configuration["ProductionVariants"]}
     changed = [
