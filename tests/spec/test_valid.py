@@ -56,6 +56,57 @@ FILES = {
         endpoints:
           e: {model: m, instance_types: [ml.m5.large], size: {min: 1, max: 1}}
     """,
+    "an endpoint that is empty at night": """
+        environment: {account: "000000000000", region: us-east-1}
+        models:
+          m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: onnxruntime, target: cpu}}
+        endpoints:
+          e:
+            model: m
+            instance_types: [ml.m5.large]
+            mode: async
+            size: {min: 0, max: 4}
+            scaling: {metric: backlog, target: 5}
+            schedule: [{cron: "0 20 ? * * *", min: 0, max: 0}, {cron: "0 6 ? * * *", min: 1, max: 4}]
+    """,
+    "an endpoint that only the clock scales": """
+        environment: {account: "000000000000", region: us-east-1}
+        models:
+          m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: onnxruntime, target: cpu}}
+        endpoints:
+          e:
+            model: m
+            instance_types: [ml.m5.large]
+            size: {min: 1, max: 4}
+            schedule: [{cron: "0 20 ? * * *", min: 1, max: 1}, {cron: "0 6 ? * * *", min: 4, max: 4}]
+    """,
+    "a variant that gets no requests but those that name it": """
+        environment: {account: "000000000000", region: us-east-1}
+        models:
+          m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: onnxruntime, target: cpu}}
+        endpoints:
+          e:
+            model: m
+            instance_types: [ml.m5.large]
+            size: {min: 1, max: 1}
+            variants: {candidate: {model: m, weight: 0}}
+            capture: {percent: 100}
+            rollout: {alarms: [neuron-errors, "Neuron errors of all endpoints"], bake_minutes: 10}
+    """,
+    "components that are not there until they are asked for": """
+        environment: {account: "000000000000", region: us-east-1}
+        models:
+          m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: onnxruntime, target: cpu}}
+          n: {source: {s3: s3://bucket/n/}, task: t, compile: {engine: onnxruntime, target: cpu}}
+        endpoints:
+          e:
+            instance_types: [ml.m5.large, ml.c5.large]
+            size: {min: 0, max: 2}
+            components:
+              - {model: m, copies: {min: 0, max: 2}, memory_mib: 512, cpus: 0.5}
+              - {model: n, copies: {min: 0, max: 1}, memory_mib: 512}
+            scaling: {metric: concurrent-requests, target: 2}
+    """,
     "fleets served in every way": """
         models:
           m: {source: {s3: s3://bucket/m/}, task: t, compile: {engine: torch-neuronx, target: inf2, sdk: "2.31.1"}}
