@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from aws_cdk import Stack
+from aws_cdk.assertions import Template
+
+from neuron_cdk import CompiledModel, NeuronEndpoint, spec
+from neuron_cdk.catalog import software
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +70,35 @@ def test_what_sagemaker_does_not_roll_is_replaced_at_once(policy, name):
 def test_components_roll(policy):
     assert "RollingUpdatePolicy" in policy("components-endpoint")
     assert "RollingUpdatePolicy" in policy("sleeping-components")
+
+
+@pytest.fixture
+def on_inf1(app, platform, a_model, monkeypatch):
+    """An endpoint on Inf1. No image in the catalogue serves there, so one is made up."""
+    image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference-neuron:1.13.1-neuron-py310-sdk2.20.2"
+    known = software.resolve(target="inf2", engine="torch-neuronx", service="endpoint", region="us-east-1")
+    monkeypatch.setattr(software, "resolve", lambda **_: replace(known, target="inf1", image=image))
+    stack = Stack(app, "inf1", env=platform.env)
+    old = a_model("inf1", sdk="2.20.2")
+    NeuronEndpoint(
+        stack,
+        "Endpoint",
+        vpc=platform.vpc,
+        store=platform.store,
+        model=CompiledModel(stack, "Model", pipeline=platform.pipeline, name="old", model=old),
+        instance_types=["ml.inf1.xlarge"],
+        size=spec.Range(min=2, max=2),
+        rollout=spec.Rollout(max_error_rate=0.01),
+    )
+    return Template.from_stack(stack)
+
+
+def test_inf1_is_updated_at_once_without_policy_alarms_or_host_image(on_inf1):
+    (endpoint,) = on_inf1.find_resources("AWS::SageMaker::Endpoint").values()
+    (shape,) = on_inf1.find_resources("AWS::SageMaker::EndpointConfig").values()
+    assert "DeploymentConfig" not in endpoint["Properties"]
+    assert "InferenceAmiVersion" not in shape["Properties"]["ProductionVariants"][0]
+    on_inf1.resource_count_is("AWS::CloudWatch::Alarm", 0)
 
 
 # -- alarms --------------------------------------------------------------------------------------------------------
