@@ -44,16 +44,22 @@ def existing(**more: Any) -> dict[str, Any]:
     return {"network": base | {"egress": "nat"} | more}
 
 
-def model(source: str = "s3://models/m/") -> dict[str, Any]:
+def model(source: str = "s3://models/m/", target: str = "inf2") -> dict[str, Any]:
     return {
         "models": {
             "m": {
                 "source": {"s3": source},
                 "task": "feature-extraction",
-                "compile": {"engine": "torch-neuronx", "target": "inf2"},
+                "compile": {"engine": "torch-neuronx", "target": target},
             }
         }
     }
+
+
+def serving_by(**more: Any) -> dict[str, Any]:
+    """An endpoint."""
+    base = {"model": "m", "instance_types": ["ml.inf2.xlarge"], "size": {"min": 1, "max": 1}}
+    return model() | {"endpoints": {"e": base | more}}
 
 
 def capacity(*kinds: Any) -> dict[str, Any]:
@@ -74,6 +80,9 @@ def reservation(**more: Any) -> Reservation:
         "block": False,
     }
     return Reservation(**base | more)
+
+
+SCALED = {"metric": "concurrent-requests", "target": 4}
 
 
 class Case(NamedTuple):
@@ -235,12 +244,48 @@ CASES = {
         "256 are needed at max: serve 8 x 32",
     ),
     "an endpoint's quota": Case(
-        model()
-        | {"endpoints": {"e": {"model": "m", "instance_types": ["ml.inf2.xlarge"], "size": {"min": 1, "max": 3}}}},
-        {"quotas": {"L-C8AB7CDA": 2}},
+        serving_by(size={"min": 2, "max": 3}, scaling=SCALED, rollout={"percent": 10}),
+        {"quotas": {"L-C8AB7CDA": 3}},
         "006",
         "endpoints.e.size.max",
-        "(L-C8AB7CDA) grants 2 instances, and 3 are needed at max: e 3",
+        "(L-C8AB7CDA) grants 3 instances, and 4 are needed in an update at max: e 4",
+    ),
+    "an endpoint's quota where an update takes a second fleet": Case(
+        serving_by(size={"min": 2, "max": 3}, scaling=SCALED, rollout={"kind": "canary"}),
+        {"quotas": {"L-C8AB7CDA": 5}},
+        "006",
+        "endpoints.e.size.max",
+        "grants 5 instances, and 6 are needed in an update at max: e 6",
+    ),
+    "an endpoint's quota that variants share": Case(
+        serving_by(variants={"candidate": {"model": "m"}}),
+        {"quotas": {"L-C8AB7CDA": 3}},
+        "006",
+        "endpoints.e.size.max",
+        "grants 3 instances, and 4 are needed in an update at max: e Main 2, e candidate 2",
+    ),
+    "a pool's quota": Case(
+        serving_by(instance_types=["ml.inf2.xlarge", "ml.inf2.8xlarge"]),
+        {"quotas": {"L-F761337C": 1}},
+        "007",
+        "endpoints.e.size.max",
+        "grants 1 instances, and 2 are needed in an update at max, fallbacks counted: e 2",
+    ),
+    "a shadow's quota": Case(
+        serving_by(
+            shadow={"model": "m", "percent": 10, "instance_types": ["ml.inf2.8xlarge"], "size": {"min": 3, "max": 3}}
+        ),
+        {"quotas": {"L-F761337C": 5}},
+        "006",
+        "endpoints.e.shadow.size.max",
+        "grants 5 instances, and 6 are needed in an update at max: e Shadow 6",
+    ),
+    "a quota that the catalogue does not know": Case(
+        serving_by(instance_types=["ml.trn2.48xlarge"]) | model(target="trn2"),
+        {},
+        "035",
+        "endpoints.e.instance_types[0]",
+        "does not know the quota of ml.trn2.48xlarge",
     ),
     "an unknown quota": Case(
         fleet(), {"quotas": {"L-2C3B7624": -1}}, "004", "fleets.train.size.max", "quota L-2C3B7624 could not be checked"

@@ -43,6 +43,7 @@ _WARNINGS = {
 }
 
 _INFOS = {
+    "NCDK-DOCTOR-035": "The catalogue does not know a quota.",
     "NCDK-DOCTOR-011": "What a zone name means in this account.",
     "NCDK-DOCTOR-023": "The capacity reservation has not begun.",
 }

@@ -1,7 +1,8 @@
 """Quotas against what everything in the file needs at its max.
 
 EC2 counts vCPUs, on-demand and spot apart; instances in an on-demand reservation count as on-demand, those in a
-capacity block as neither. SageMaker counts instances by type. What else runs in the account is not known here.
+capacity block as neither. SageMaker counts instances by type, those that an update starts beside the old ones too. What
+else runs in the account is not known here.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ...spec import Deployment, Fleet, pools
-from ...spec.checks.common import instance
+from ...spec import Deployment, Fleet, most_instances, pools, variants
+from ...spec.checks.common import instance, listed_types, size_at
 from ...spec.findings import Problem
 from ...spec.source import Pointer
 from ..aws import Aws, Quota
@@ -28,13 +29,16 @@ class Use:
     each: int
     preferred: bool
     """Its first choice, not what it falls back to."""
+    part: str = ""
+    """The variant, where an endpoint has several."""
 
     @property
     def units(self) -> int:
         return self.count * self.each
 
     def __str__(self) -> str:
-        return f"{self.at[1]} {self.count}" + (f" x {self.each}" if self.each > 1 else "")
+        name = f"{self.at[1]} {self.part}".rstrip()
+        return f"{name} {self.count}" + (f" x {self.each}" if self.each > 1 else "")
 
 
 @dataclass(slots=True)
@@ -52,13 +56,15 @@ class Need:
     @property
     def all(self) -> int:
         """A fleet's base and its fallback share the fleet's max, so the larger of the two counts."""
-        largest: dict[Pointer, int] = {}
+        largest: dict[tuple[Pointer, str], int] = {}
         for use in self.uses:
-            largest[use.at] = max(largest.get(use.at, 0), use.units)
+            owner = (use.at, use.part)
+            largest[owner] = max(largest.get(owner, 0), use.units)
         return sum(largest.values())
 
 
 def suffice(deployment: Deployment, aws: Aws) -> Iterator[Problem]:
+    yield from _nameless(deployment)
     for need in needs(deployment):
         quota = aws.quota(need.service, need.code)
         if quota is None:
@@ -70,6 +76,21 @@ def suffice(deployment: Deployment, aws: Aws) -> Iterator[Problem]:
             )
         elif quota.granted < need.all:
             yield _short(need, quota, deployment.environment.region)
+
+
+def _nameless(deployment: Deployment) -> Iterator[Problem]:
+    """Types too new for the catalogue's sources of quota codes."""
+    for name, endpoint in deployment.endpoints.items():
+        for at, names in listed_types(endpoint):
+            for index, instance_type in enumerate(names):
+                host = instance(instance_type)
+                if host and host.neuron_cores and "endpoint" not in host.quota_codes:
+                    yield Problem(
+                        "NCDK-DOCTOR-035",
+                        ("endpoints", name, *at, index),
+                        f"the catalogue does not know the quota of {instance_type}, so it was not compared",
+                        fix=f'look for "{instance_type} for endpoint usage" in Service Quotas',
+                    )
 
 
 def needs(deployment: Deployment) -> tuple[Need, ...]:
@@ -90,10 +111,12 @@ def needs(deployment: Deployment) -> tuple[Need, ...]:
             for code, vcpus in _vcpus([cluster.instance_type], "on-demand").items():
                 add("ec2", code, Use(("training_clusters", name, "size", "max"), cluster.size.max, vcpus, True))
     for name, endpoint in deployment.endpoints.items():
-        for index, instance_type in enumerate(endpoint.instance_types):
-            host = instance(instance_type)
-            quota = host.quota_codes.get("endpoint") if host else None
-            add("sagemaker", quota, Use(("endpoints", name, "size", "max"), endpoint.size.max, 1, index == 0))
+        several = variants(endpoint)
+        for variant in several:
+            at = ("endpoints", name, *size_at(endpoint, variant), "max")
+            most, part = most_instances(endpoint, variant), variant.name if len(several) > 1 else ""
+            for index, instance_type in enumerate(variant.types):
+                add("sagemaker", _endpoint_code(instance_type), Use(at, most, 1, index == 0, part))
     return tuple(found.values())
 
 
@@ -112,6 +135,11 @@ def _fallback(fleet: Fleet, kind: str) -> int:
     return fleet.size.max if kind in kinds else 0
 
 
+def _endpoint_code(instance_type: str) -> str | None:
+    host = instance(instance_type)
+    return host.quota_codes.get("endpoint") if host else None
+
+
 def _vcpus(instance_types: tuple[str, ...] | list[str], kind: str) -> dict[str, int]:
     """Quota code to the vCPUs of the largest type that counts against it."""
     largest: dict[str, int] = {}
@@ -125,16 +153,17 @@ def _short(need: Need, quota: Quota, region: str) -> Problem:
     preferred = quota.granted < need.preferred
     wanted = need.preferred if preferred else need.all
     uses = [use for use in need.uses if use.preferred or not preferred]
-    owners = list(dict.fromkeys(use.at for use in uses))
-    at: Pointer = owners[0] if len(owners) == 1 else owners[0][:1]
+    places = list(dict.fromkeys(use.at for use in uses))
+    at: Pointer = places[0] if len(places) == 1 else places[0][:1]
     unit = "vCPUs" if need.service == "ec2" else "instances"
-    largest = {use.at: use for use in sorted(uses, key=lambda use: use.units)}
-    why = ", ".join(str(largest[owner]) for owner in owners)
+    when = "at max" if need.service == "ec2" else "in an update at max"
+    largest = {(use.at, use.part): use for use in sorted(uses, key=lambda use: use.units)}
+    why = ", ".join(str(largest[owner]) for owner in dict.fromkeys((use.at, use.part) for use in uses))
     role = "" if preferred else ", fallbacks counted"
     return Problem(
         "NCDK-DOCTOR-006" if preferred else "NCDK-DOCTOR-007",
         at,
-        f"{quota.name} ({need.code}) grants {quota.granted:,.0f} {unit}, and {wanted:,} are needed at max{role}: {why}",
+        f"{quota.name} ({need.code}) grants {quota.granted:,.0f} {unit}, and {wanted:,} are needed {when}{role}: {why}",
         f"up to {quota.granted:,.0f} {unit}",
         f"request {need.all:,} {unit}: aws service-quotas request-service-quota-increase "
         f"--service-code {need.service} --quota-code {need.code} --desired-value {need.all} --region {region}",
