@@ -88,17 +88,15 @@ def on_inf1(app, platform, a_model, monkeypatch):
         model=CompiledModel(stack, "Model", pipeline=platform.pipeline, name="old", model=old),
         instance_types=["ml.inf1.xlarge"],
         size=spec.Range(min=2, max=2),
-        rollout=spec.Rollout(max_error_rate=0.01),
     )
     return Template.from_stack(stack)
 
 
-def test_inf1_is_updated_at_once_without_policy_alarms_or_host_image(on_inf1):
+def test_inf1_is_updated_at_once_without_policy_or_host_image(on_inf1):
     (endpoint,) = on_inf1.find_resources("AWS::SageMaker::Endpoint").values()
     (shape,) = on_inf1.find_resources("AWS::SageMaker::EndpointConfig").values()
     assert "DeploymentConfig" not in endpoint["Properties"]
     assert "InferenceAmiVersion" not in shape["Properties"]["ProductionVariants"][0]
-    on_inf1.resource_count_is("AWS::CloudWatch::Alarm", 0)
 
 
 # -- alarms --------------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from constructs import Construct
 from pydantic import ValidationError
 
 from .. import spec
-from ..catalog import instances
 from ..model import ArtifactStore, CompiledModel
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
-from ..place import key_arn
+from ..place import is_token, key_arn, place
+from ..spec.uses import endpoint_uses
 from .async_output import AsyncOutput
 from .capture import DataCapture
 from .components import EndpointComponent
@@ -27,8 +27,6 @@ from .role import endpoint_role, let_it_see_alarms
 from .rollout import RolloutAlarms, deployment_config, retained
 from .scaling import scaled, targets
 from .variants import Served, has_local_disks, production_variant, served_model, serving_image
-
-_MOST_ALARMS = 10  # AutoRollbackConfig
 
 
 class NeuronEndpoint(Construct, EndpointMetrics):
@@ -188,24 +186,21 @@ class NeuronEndpoint(Construct, EndpointMetrics):
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
-    def _refuse_the_impossible(self) -> None:
-        for variant in self._variants:
-            for name in variant.types:
-                host = instances.from_sagemaker(name)
-                for model in self._models_on(variant, name):
-                    if host.target != model.target:
-                        raise ValueError(
-                            f"model {model.name!r} is compiled for {model.target}, and {name} runs {host.target}: "
-                            f"compile it for {host.target} or take an instance type of {model.target}"
-                        )
+    def _surroundings(self) -> spec.Surroundings:
+        """What the endpoint's rules are told about stack and models; nothing of what is known at deploy only."""
+        region, account = place(self)
+        return spec.Surroundings(
+            region=None if is_token(region) else region,
+            account=None if is_token(account) else account,
+            models={name: model.compile for name, model in self._compiled.items()},
+            sizes_gb={name: model.size_gb for name, model in self._compiled.items()},
+        )
 
-    def _models_on(self, variant: spec.Variant, instance_type: str) -> list[CompiledModel]:
-        name = variant.model_of(instance_type)
-        wanted = [name] if name else [component.model for component in self._endpoint.components]
-        missing = [each for each in wanted if each not in self._compiled]
-        if missing:
-            raise ValueError(f"no compiled model is called {missing[0]!r}: add it to models")
-        return [self._compiled[each] for each in wanted]
+    def _refuse_the_impossible(self) -> None:
+        for _, name in endpoint_uses(self._endpoint):
+            if name not in self._compiled:
+                raise ValueError(f"no compiled model is called {name!r}: add it to models")
+        spec.require_possible(self._endpoint, self._surroundings())
 
     def _security_group(self) -> dict[str, Any]:
         group = client_security_group(
@@ -300,11 +295,6 @@ class NeuronEndpoint(Construct, EndpointMetrics):
                     },
                 )
                 made += watched.alarms
-        if len(made) + len(endpoint.rollout.alarms) > _MOST_ALARMS:
-            raise ValueError(
-                f"{len(made) + len(endpoint.rollout.alarms)} alarms would watch a rollout, and SageMaker takes "
-                f"{_MOST_ALARMS}: leave out a limit, an alarm or a variant"
-            )
         return made
 
     def _component_names(self) -> list[str]:
