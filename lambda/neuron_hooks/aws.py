@@ -301,3 +301,15 @@ def put_events(source: str, entries: Sequence[tuple[str, Mapping[str, Any]]]) ->
         )
         if answer["FailedEntryCount"]:
             raise RuntimeError(f"EventBridge took {answer['FailedEntryCount']} events fewer than it was given")
+
+
+# -- CodeBuild -------------------------------------------------------------------------------------------------------
+
+
+def start_build(project: str, token: str, variables: Mapping[str, str]) -> None:
+    """Start a build with these variables; the same token again, within five minutes, starts no other."""
+    client("codebuild").start_build(
+        projectName=project,
+        idempotencyToken=token,
+        environmentVariablesOverride=[{"name": name, "value": value} for name, value in variables.items()],
+    )

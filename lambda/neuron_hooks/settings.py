@@ -55,6 +55,13 @@ class FleetController:
     fleet: str
 
 
+@dataclass(frozen=True)
+class ImageMirror:
+    """``project``: the CodeBuild project that copies."""
+
+    project: str
+
+
 def load(cls: type[T]) -> T:
     """Fill a settings class from the variables named like its fields, in capitals.
 
