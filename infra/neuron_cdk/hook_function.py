@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
 
-from aws_cdk import AssetStaging, FileAssetPackaging, IgnoreMode, RemovalPolicy, Stack, SymlinkFollowMode
+from aws_cdk import AssetStaging, FileAssetPackaging, IgnoreMode, RemovalPolicy, Stack, Stage, SymlinkFollowMode
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -13,23 +13,24 @@ from constructs import Construct, IConstruct
 
 from .assets import lambda_root, only
 from .place import key_arn
-from .roles import Allow, HookRole
+from .resource import resource
+from .roles import Allow, PlainRole
 
-_staged: WeakKeyDictionary[IConstruct, AssetStaging] = WeakKeyDictionary()
+_staged: WeakKeyDictionary[IConstruct, tuple[str, str]] = WeakKeyDictionary()
 _locations: WeakKeyDictionary[Stack, dict[str, str]] = WeakKeyDictionary()
 
 
 def _hook_code(scope: Construct) -> dict[str, str]:
     """Where the stack of ``scope`` finds the asset that holds every hook, as ``AWS::Lambda::Function`` has it.
 
-    Copied and hashed once for an app, then named in the assets of each stack that uses it.
+    Copied and hashed once for an app (or stage), then named in the assets of each stack that uses it.
     """
     stack = Stack.of(scope)
     if stack in _locations:
         return _locations[stack]
-    root = stack.node.root
-    if root not in _staged:
-        _staged[root] = AssetStaging(
+    stage = Stage.of(stack) or stack
+    if stage not in _staged:
+        staging = AssetStaging(
             scope,
             "Code",
             source_path=str(lambda_root()),
@@ -37,10 +38,10 @@ def _hook_code(scope: Construct) -> dict[str, str]:
             ignore_mode=IgnoreMode.GIT,
             follow=SymlinkFollowMode.ALWAYS,  # scaling_rules.py stands beside what AWS's own scaling is told by
         )
+        _staged[stage] = staging.relative_staged_path(stack), staging.asset_hash
+    path, content = _staged[stage]
     where = stack.synthesizer.add_file_asset(
-        file_name=_staged[root].relative_staged_path(stack),
-        packaging=FileAssetPackaging.ZIP_DIRECTORY,
-        source_hash=_staged[root].asset_hash,
+        file_name=path, packaging=FileAssetPackaging.ZIP_DIRECTORY, source_hash=content
     )
     _locations[stack] = {"s3Bucket": where.bucket_name, "s3Key": where.object_key}
     return _locations[stack]
@@ -70,11 +71,12 @@ class HookFunction(Construct):
         super().__init__(scope, construct_id)
         # Plain resources, in the places the CDK's own constructs would put them: a fleet has a hook of its own, and the
         # CDK's constructs take several times as long at synth.
-        log_group = logs.CfnLogGroup(self, "Log", kms_key_id=key_arn(key), retention_in_days=90)
+        log_group = resource(logs.CfnLogGroup, self, "Log", kms_key_id=key_arn(key), retention_in_days=90)
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
-        self.role = HookRole(
+        self.role = PlainRole(
             self,
             "Role",
+            service="lambda.amazonaws.com",
             allow=[
                 Allow(
                     ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -84,7 +86,8 @@ class HookFunction(Construct):
             ],
         )
         place = Construct(self, "Function")
-        function = lambda_.CfnFunction(
+        function = resource(
+            lambda_.CfnFunction,
             place,
             "Resource",
             runtime="python3.14",
@@ -103,7 +106,8 @@ class HookFunction(Construct):
 
     def answer_rule(self, construct_id: str, rule_arn: str) -> None:
         """Let one EventBridge rule call the function."""
-        lambda_.CfnPermission(
+        resource(
+            lambda_.CfnPermission,
             self,
             construct_id,
             action="lambda:InvokeFunction",

@@ -13,6 +13,7 @@ from constructs import Construct, IConstruct
 
 from .nag import acknowledge_resources
 from .place import arn, partition, place
+from .resource import resource
 
 if TYPE_CHECKING:
     from .network.shape import Vpc
@@ -69,20 +70,40 @@ def service_role(
     return role
 
 
-class HookRole:
-    """The role of a function of ours: as ``service_role`` makes it, at a third of its cost at synth."""
+class PlainRole:
+    """A role as ``service_role`` makes it, at a third of its cost at synth; nothing but its ARN and name.
 
-    def __init__(self, scope: Construct, construct_id: str, *, allow: Sequence[Allow]) -> None:
+    :param statements: of policies that somebody else wrote, as IAM writes them.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        service: str,
+        allow: Sequence[Allow],
+        statements: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._allowed = list(allow)
-        trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        self._role = iam.CfnRole(
+        self._statements = list(statements)
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        self._role = resource(
+            iam.CfnRole,
             scope,
             construct_id,
             assume_role_policy_document={"Version": "2012-10-17", "Statement": [trust]},
             policies=self._policies(),
         )
-        self.arn = self._role.attr_arn
         _acknowledge(self._role, allow)
+
+    @property
+    def arn(self) -> str:
+        return self._role.attr_arn
+
+    @property
+    def name(self) -> str:
+        return self._role.ref
 
     def allow(self, *allow: Allow) -> None:
         """Give it more: for rights that are known only when something else is defined."""
@@ -91,7 +112,7 @@ class HookRole:
         _acknowledge(self._role, allow)
 
     def _policies(self) -> list[dict[str, Any]]:
-        statements = [one.statement() for one in self._allowed]
+        statements = [*(one.statement() for one in self._allowed), *self._statements]
         return [{"policyName": "Allowed", "policyDocument": {"Version": "2012-10-17", "Statement": statements}}]
 
 
@@ -191,7 +212,7 @@ def pull_image(image: str) -> Allow:
     :param image: ``<account>.dkr.ecr.<region>.<suffix>/<repository>:<tag>`` or ``…@sha256:…``
     :raises ValueError: when the image lies elsewhere: SageMaker pulls from private registries only.
     """
-    parts = re.fullmatch(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.[a-z.]+/([^:@]+)[:@].+", image)
+    parts = re.fullmatch(r"(\d{12}|\$\{Token\[[^]]+\]\})\.dkr\.ecr\.([a-z0-9-]+)\.[a-z.]+/([^:@]+)[:@].+", image)
     if not parts:
         raise ValueError(f"{image!r} is not an image in a private ECR registry, which is all SageMaker pulls from")
     account, region, repository = parts.groups()

@@ -14,6 +14,7 @@ from .. import spec
 from ..hook_function import HookFunction
 from ..model import ArtifactStore
 from ..place import arn
+from ..resource import resource
 from ..roles import Allow
 from .group import PoolGroup
 from .role import FLEET_TAG, GROUPS_BY_TAG
@@ -111,7 +112,7 @@ class FleetController(Construct):
         target: dict[str, Any] = {"id": "Controller", "arn": self._hook.function_arn}
         if says:
             target["input"] = json.dumps(says)
-        rule = events.CfnRule(self, construct_id, targets=[target], **when)
+        rule = resource(events.CfnRule, self, construct_id, targets=[target], **when)
         self._hook.answer_rule(f"{construct_id}Permission", rule.attr_arn)
 
     def _rights(self, scope: Construct, store: ArtifactStore, fleet: str) -> list[Allow]:

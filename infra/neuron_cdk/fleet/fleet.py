@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 from pydantic import ValidationError
@@ -24,7 +25,7 @@ from .escape import Additions, Existing
 from .group import LAUNCH_HOOK, TERMINATE_HOOK, Lifecycle, PoolGroup
 from .launch_template import FleetLaunchTemplates, ami_parameter
 from .load_balancer import FleetLoadBalancer
-from .role import FLEET_TAG, instance_role
+from .role import FLEET_TAG, InstanceRole
 from .scaling import query, track_natively
 from .user_data import Boot, ModelServer, user_data
 from .warm_pool import warm_pool
@@ -118,7 +119,7 @@ class NeuronFleet(Construct):
         self._server = self._model_server()
         self.security_group_id = self._security_group(layout)
         self.load_balancer = self._balanced() if self._server else None
-        self.role = instance_role(
+        self._role = InstanceRole(
             self,
             "Role",
             fleet=self.name,
@@ -159,6 +160,11 @@ class NeuronFleet(Construct):
             additions=additions,
             **fields,
         )
+
+    @property
+    def role(self) -> iam.IRole:
+        """What the instances act as: grant it what your model needs beside the artifact."""
+        return self._role.grantee
 
     def metric_neuroncore_utilization(self) -> cloudwatch.Metric:
         """Mean over the fleet's NeuronCores, in percent, one value a minute and instance."""
@@ -278,7 +284,7 @@ class NeuronFleet(Construct):
             "LaunchTemplate",
             instance=first,
             image_id=self._fleet.ami or ami_parameter(self, first),
-            role=self.role,
+            role_name=self._role.name,
             key=self._key,
             interfaces=interfaces,
             clustered=layout != "none",

@@ -14,6 +14,7 @@ from constructs import Construct
 from .. import spec
 from ..nag import acknowledge
 from ..place import arn
+from ..resource import resource
 from .role import FLEET_TAG
 
 LAUNCH_HOOK = "launch"
@@ -81,7 +82,8 @@ class PoolGroup(Construct):
         super().__init__(scope, _construct_id(pool.name))
         self.pool = pool
         kind = pool.kinds[0]
-        self.resource = autoscaling.CfnAutoScalingGroup(
+        self.resource = resource(
+            autoscaling.CfnAutoScalingGroup,
             self,
             "Group",
             min_size=str(bounds.min),
@@ -110,7 +112,7 @@ class PoolGroup(Construct):
                 },
             ],
             tags=[
-                autoscaling.CfnAutoScalingGroup.TagPropertyProperty(key=key, value=value, propagate_at_launch=True)
+                {"key": key, "value": value, "propagateAtLaunch": True}
                 for key, value in (("Name", fleet), (FLEET_TAG, fleet), ("neuron-cdk:pool", pool.name))
             ],
             **self._bought(version, instance_types),

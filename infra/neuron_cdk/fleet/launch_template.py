@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import CfnParameter, CfnTag, Fn
+from aws_cdk import CfnParameter, Fn
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -18,6 +18,7 @@ from constructs import Construct
 from ..catalog import software
 from ..catalog.instances import InstanceType
 from ..place import key_arn
+from ..resource import resource
 
 # The Neuron stack, its compiler caches and a checkpoint: 512 GB is what the Neuron guide asks for on Trainium.
 _ROOT_GB = {"trn1": 512, "trn1n": 512, "trn2": 512}
@@ -26,7 +27,8 @@ _DEFAULT_ROOT_GB = 256
 
 def ami_parameter(scope: Construct, instance: InstanceType) -> str:
     """The newest Neuron AMI of the type's chip, resolved to an id by CloudFormation at every deploy."""
-    return CfnParameter(
+    return resource(
+        CfnParameter,
         scope,
         "Ami",
         type="AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
@@ -50,7 +52,7 @@ class FleetLaunchTemplates(Construct):
         *,
         instance: InstanceType,
         image_id: str,
-        role: iam.IRole,
+        role_name: str,
         key: kms.IKey,
         interfaces: Sequence[Mapping[str, object]],
         clustered: bool,
@@ -62,7 +64,7 @@ class FleetLaunchTemplates(Construct):
         self.version: dict[str, str]
         """The main template's id and newest number, as a group's ``LaunchTemplateSpecification`` has them."""
         self._key_arn = key_arn(key)
-        profile = iam.CfnInstanceProfile(self, "Profile", roles=[role.role_name])
+        profile = resource(iam.CfnInstanceProfile, self, "Profile", roles=[role_name])
         self._data: dict[str, Any] = {
             "imageId": image_id,
             "instanceType": instance.name,
@@ -89,14 +91,14 @@ class FleetLaunchTemplates(Construct):
             "tagSpecifications": [
                 {
                     "resourceType": kind,
-                    "tags": [CfnTag(key=name, value=value) for name, value in tags.items()],
+                    "tags": [{"key": name, "value": value} for name, value in tags.items()],
                 }
                 for kind in ("volume", "network-interface")
             ],
         }
         placement = {}
         if clustered:
-            group = ec2.CfnPlacementGroup(self, "Placement", strategy="cluster")
+            group = resource(ec2.CfnPlacementGroup, self, "Placement", strategy="cluster")
             placement = {"placement": {"groupName": group.ref}}
         self.version = self._version("Main", {**self._data, **placement})
 
@@ -105,7 +107,7 @@ class FleetLaunchTemplates(Construct):
         return self._version("CapacityBlock", self._data)
 
     def _version(self, construct_id: str, data: dict[str, Any]) -> dict[str, str]:
-        template = ec2.CfnLaunchTemplate(self, construct_id, launch_template_data=data)
+        template = resource(ec2.CfnLaunchTemplate, self, construct_id, launch_template_data=data)
         return {"launchTemplateId": template.ref, "version": template.attr_latest_version_number}
 
     def _volume(self, device: str, ebs: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ..model import ArtifactStore, CompiledModel
 from ..place import arn
-from ..roles import Allow, also_allow, pull_image, service_role
+from ..roles import Allow, PlainRole, also_allow, pull_image
 from . import neuron_metrics
 from .escape import Additions, Existing
 
@@ -20,27 +21,41 @@ GROUPS_BY_TAG = "a group's ARN holds an id nobody knows before; the condition na
 """Why a right on groups is on all of them: the reason, with the condition that goes with it."""
 
 
-def instance_role(
-    scope: Construct,
-    construct_id: str,
-    *,
-    fleet: str,
-    store: ArtifactStore,
-    model: CompiledModel | None,
-    image: str | None,
-    existing: Existing,
-    additions: Additions,
-) -> iam.IRole:
-    """A role for the instances of ``fleet``, or the existing one with our rights on top."""
-    allow = _rights(scope, fleet, store, model, image)
-    if existing.role is None:
-        role: iam.IRole = service_role(scope, construct_id, service="ec2.amazonaws.com", allow=allow)
-    else:
-        role = existing.role
-        also_allow(role, *allow)
-    for statement in additions.policies:
-        role.add_to_principal_policy(statement)
-    return role
+class InstanceRole:
+    """A role for the instances of ``fleet``, or the existing one with our rights on top.
+
+    :param image: what the instances run, pulled from its registry.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        fleet: str,
+        store: ArtifactStore,
+        model: CompiledModel | None,
+        image: str | None,
+        existing: Existing,
+        additions: Additions,
+    ) -> None:
+        allow = _rights(scope, fleet, store, model, image)
+        self._scope = scope
+        self._existing = existing.role
+        if existing.role is None:
+            statements = [statement.to_statement_json() for statement in additions.policies]
+            made = PlainRole(scope, construct_id, service="ec2.amazonaws.com", allow=allow, statements=statements)
+            self.name = made.name
+            return
+        self.name = existing.role.role_name
+        also_allow(existing.role, *allow)
+        for statement in additions.policies:
+            existing.role.add_to_principal_policy(statement)
+
+    @cached_property
+    def grantee(self) -> iam.IRole:
+        """The role as the CDK's ``grant_*`` methods take it; made when it is asked for, which most fleets never are."""
+        return self._existing or iam.Role.from_role_name(self._scope, "Grantee", self.name)
 
 
 def _rights(
