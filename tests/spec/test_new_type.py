@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from neuron_cdk.catalog import _data, instances, regions
-from neuron_cdk.spec import Finding, json_schema
-from neuron_cdk.spec.checks import common
+from neuron_cdk.spec import Finding, hosts, json_schema
 
 Find = Callable[[str | bytes], tuple[Finding, ...]]
 Whole = Callable[[str], str]
@@ -47,7 +46,7 @@ def trn9(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             data["types"] += [{"type": each, "zones": OFFERED} for each in ("trn9.48xlarge", "trn9.3xlarge")]
         return data
 
-    kept = (instances.get, instances._records, instances._accelerator, regions._offerings, common._types)
+    kept = (instances.get, instances._records, instances._accelerator, regions._offerings, hosts._types)
     for module in (instances, regions):
         monkeypatch.setattr(module, "read", extended)
     for function in kept:

@@ -190,8 +190,8 @@ _WARNINGS = {
     "NCDK-ENDPOINT-016": "Reserved instances may stand empty.",
     "NCDK-ENDPOINT-027": "The most copies do not fit the most instances.",
     "NCDK-ROLLOUT-007": "A rollout needs twice the scarce instances.",
-    "NCDK-ROLLOUT-009": "One instance has no share of itself.",
     "NCDK-ROLLOUT-008": "A rollout waits, and nothing watches.",
+    "NCDK-ROLLOUT-009": "One instance has no share of itself.",
 }
 
 _INFOS = {

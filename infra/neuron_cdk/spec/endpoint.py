@@ -134,7 +134,8 @@ class Rollout(Part):
     percent: Percent | None = None
     """Size of the first share, of each share, or of a batch. Default: 10 for canary, 25 for linear, 50 for rolling."""
     wait_minutes: Wait | None = None
-    """Between two shifts; alarms are watched meanwhile. Default: 5 where alarms watch, else 0."""
+    """Between two shifts; alarms are watched meanwhile. Default: 5 where alarms watch, else 0. Rolling has one wait,
+    after every batch: give this or bake_minutes."""
     bake_minutes: Wait | None = None
     """After the last shift, while the old instances are still there. Default: 5 where alarms watch, else 0."""
     max_minutes: Annotated[int, Field(strict=True, ge=10, le=480)] | None = None

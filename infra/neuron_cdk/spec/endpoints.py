@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
-from neuron_cdk.catalog import instances
-
 from .base import Range
 from .endpoint import Endpoint, Rollout, RolloutKind
+from .hosts import instance
 
 MAIN = "Main"
 """Name of the variant that serves the endpoint's own model, or its components."""
@@ -84,8 +83,8 @@ def may_roll(endpoint: Endpoint) -> bool:
 
 def on_inf1(endpoint: Endpoint) -> bool:
     """Whether any instance is an Inf1: those take no deployment configuration and no InferenceAmiVersion."""
-    names = {name.removeprefix("ml.") for variant in variants(endpoint) for name in variant.types}
-    return any(each.target == "inf1" for each in instances.all_types() if each.name in names)
+    hosts = (instance(name) for variant in variants(endpoint) for name in variant.types)
+    return any(host is not None and host.target == "inf1" for host in hosts)
 
 
 def watched(rollout: Rollout) -> bool:

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from neuron_cdk.catalog import instances
-
 from .endpoint import Hosting
+from .hosts import instance
 
 MOST_GB = 512
 """VolumeSizeInGB's limit."""
@@ -61,5 +60,4 @@ def hosting(sizes_gb: Iterable[float | None], instance_types: Sequence[str], ove
 
 def has_local_disk(instance_types: Iterable[str]) -> bool:
     """Whether any of the types has NVMe of its own: SageMaker refuses VolumeSizeInGB for those, in a pool too."""
-    names = {name.removeprefix("ml.") for name in instance_types}
-    return any(each.local_disk_gb for each in instances.all_types() if each.name in names)
+    return any(host is not None and host.local_disk_gb > 0 for host in map(instance, instance_types))

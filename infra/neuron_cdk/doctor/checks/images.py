@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ...catalog import software
 from ...spec import Deployment
-from ...spec.checks.common import instance
 from ...spec.findings import Problem
+from ...spec.hosts import instance
 from ...spec.source import Pointer
 from ..aws import Aws
 

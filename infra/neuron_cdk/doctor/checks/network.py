@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...spec import Deployment, Network
-from ...spec.checks.common import efa_layout, instance
+from ...spec.checks.common import efa_layout
 from ...spec.findings import Problem
+from ...spec.hosts import instance
 from ...spec.source import Pointer
 from ..aws import Aws
 from . import places

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...spec import Deployment, Fleet, most_instances, pools, variants
-from ...spec.checks.common import instance, listed_types, size_at
+from ...spec.checks.common import listed_types, size_at
 from ...spec.findings import Problem
+from ...spec.hosts import instance
 from ...spec.source import Pointer
 from ..aws import Aws, Quota
 

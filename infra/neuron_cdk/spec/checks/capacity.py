@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from ..deployment import CapacityBlock, Deployment, Fleet, OnDemand, ReservedCapacity
 from ..findings import Problem
+from ..hosts import instance
 from ..pools import pools
 from ..source import Pointer
-from .common import Surroundings, efa_layout, instance
+from .common import Surroundings, efa_layout
 
 _RESERVED = (ReservedCapacity, CapacityBlock)
 

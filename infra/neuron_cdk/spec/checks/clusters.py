@@ -8,7 +8,8 @@ from neuron_cdk.catalog import instances
 
 from ..deployment import Deployment
 from ..findings import Problem
-from .common import instance, some
+from ..hosts import instance
+from .common import some
 
 
 def clusters_are_possible(deployment: Deployment) -> Iterator[Problem]:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 from neuron_cdk.catalog import instances, regions
-from neuron_cdk.catalog.instances import InstanceType
 
 from ..deployment import Compile, Deployment, EfaLayout, Fleet
 from ..endpoint import Endpoint, Shadow, VariantSpec
 from ..endpoints import Variant
 from ..findings import Problem
+from ..hosts import SAGEMAKER, instance
 from ..source import Pointer
 from ..zones import zones
-
-SAGEMAKER = "ml."
-"""How SageMaker's names of instance types start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +53,6 @@ def _partition(region: str, otherwise: str) -> str:
         return regions.get(region).partition
     except regions.UnknownRegion:  # another rule refuses it
         return otherwise
-
-
-def instance(name: str) -> InstanceType | None:
-    """The type behind an EC2 or SageMaker name; None for one that another check refuses."""
-    return _types().get(name.removeprefix(SAGEMAKER))
-
-
-@cache
-def _types() -> dict[str, InstanceType]:
-    """All types by name. ``instances.get`` looks for the nearest name when there is none: too slow to ask it often."""
-    return {each.name: each for each in instances.all_types()}
 
 
 def efa_layout(fleet: Fleet) -> EfaLayout:

@@ -9,8 +9,9 @@ from neuron_cdk.catalog.instances import InstanceType
 
 from ..deployment import EfaLayout, Fleet
 from ..findings import Problem
+from ..hosts import instance
 from ..source import Pointer
-from .common import Surroundings, efa_layout, instance
+from .common import Surroundings, efa_layout
 
 
 def efa_fits_types(fleet: Fleet, _: Surroundings) -> Iterator[Problem]:

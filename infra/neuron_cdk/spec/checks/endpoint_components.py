@@ -8,8 +8,9 @@ from neuron_cdk.catalog.instances import InstanceType
 
 from ..endpoint import Component, Endpoint
 from ..findings import Problem
+from ..hosts import instance
 from ..source import Pointer
-from .common import Surroundings, instance
+from .common import Surroundings
 
 _MIB = 1024
 

@@ -8,7 +8,8 @@ from ..endpoint import Endpoint
 from ..endpoints import Variant, variants
 from ..findings import Problem
 from ..hosting import MOST_GB
-from .common import Surroundings, instance, other_place, size_at, type_at
+from ..hosts import instance
+from .common import Surroundings, other_place, size_at, type_at
 
 
 def volumes_are_possible(endpoint: Endpoint, _: Surroundings) -> Iterator[Problem]:

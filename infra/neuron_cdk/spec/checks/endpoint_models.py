@@ -9,8 +9,9 @@ from neuron_cdk.catalog.instances import InstanceType
 from ..endpoint import Endpoint
 from ..endpoints import MAIN, Variant, variants
 from ..findings import Problem
+from ..hosts import instance
 from ..source import Pointer
-from .common import Surroundings, fits_target, holds_model, instance, listed_types, place_of, type_at
+from .common import Surroundings, fits_target, holds_model, listed_types, place_of, type_at
 
 _MOST_POOLS = 5  # ProductionVariant.InstancePools
 
@@ -62,7 +63,8 @@ def pools_are_alike(endpoint: Endpoint, _: Surroundings) -> Iterator[Problem]:
                 (*at, index),
                 f"{names[0]} has {_drives(first)} and {names[index]} {_drives(other)}: all pools of a variant share one"
                 " InferenceAmiVersion, and AWS documents none that drives both",
-                fix="serve it from a variant of its own, or from an endpoint of its own",
+                fix="serve it from a variant of its own"
+                + ("; no engine here compiles for it, so from an endpoint of yours" if other.target is None else ""),
             )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ..endpoint import Endpoint
 from ..endpoints import MAIN, variants
 from ..findings import Problem
-from .common import Surroundings, instance, type_at
+from ..hosts import instance
+from .common import Surroundings, type_at
 
 
 def traffic_has_weights(endpoint: Endpoint, _: Surroundings) -> Iterator[Problem]:

@@ -10,8 +10,9 @@ from neuron_cdk.catalog.instances import InstanceType
 from ..deployment import Deployment, Fleet
 from ..endpoint import Endpoint
 from ..findings import Problem
+from ..hosts import SAGEMAKER, instance
 from ..source import Pointer
-from .common import SAGEMAKER, Surroundings, instance, listed_types, repeated, some
+from .common import Surroundings, listed_types, repeated, some
 
 
 def fleet_types_exist(fleet: Fleet, around: Surroundings) -> Iterator[Problem]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ..deployment import Fleet
 from ..findings import Problem
-from .common import Surroundings, instance
+from ..hosts import instance
+from .common import Surroundings
 
 # CloudFormation waits an hour for a custom resource; the controller answers five minutes before.
 _WATCHED_MINUTES = 55

@@ -9,8 +9,9 @@ from neuron_cdk.catalog import regions
 
 from ..deployment import Deployment
 from ..findings import Problem
+from ..hosts import instance
 from ..source import Pointer
-from .common import efa_layout, instance, repeated
+from .common import efa_layout, repeated
 
 _CIDR: Pointer = ("network", "cidr")
 _SUBNETS: Pointer = ("network", "subnet_ids")

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ..endpoint import Endpoint
 from ..endpoints import MINUTE, may_roll, most_instances, on_inf1, rollout_kind, shift, shifts, variants, watched
 from ..findings import Problem
-from .common import Surroundings, instance
+from ..hosts import instance
+from .common import Surroundings
 
 # Shares that SageMaker's deployment policies take, percent: a first share, equal shares, batches of instances.
 _SHARES = {"canary": (1, 50), "linear": (10, 50), "rolling": (5, 50)}
