@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from .. import spec
 from ..model import ArtifactStore, CompiledModel
+from ..model.image_mirror import PUBLIC, ImageMirror
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
 from ..place import is_token, key_arn, place
@@ -26,7 +27,7 @@ from .names import component_name, endpoint_name
 from .role import endpoint_role, let_it_see_alarms
 from .rollout import RolloutAlarms, deployment_config, retained
 from .scaling import scaled, targets
-from .variants import Served, has_local_disks, production_variant, served_model, serving_image
+from .variants import Served, has_local_disks, pinned, production_variant, served_model, serving_image
 
 
 class NeuronEndpoint(Construct, EndpointMetrics):
@@ -114,7 +115,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             DataCapture(self, "Capture", store=store, capture=endpoint.capture) if endpoint.capture else None
         )
         self._network = self._security_group()
-        images = {name: serving_image(self, each) for name, each in self._compiled.items()}
+        images = {name: self._image(name) for name in self._compiled}
         self.role = endpoint_role(
             self,
             "Role",
@@ -122,13 +123,13 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             security_group_id=self._network["securityGroupIds"][0],
             store=store,
             models=self._compiled.values(),
-            images=[each.image for each in images.values()],
+            images=images.values(),
             allow=[
                 *(self.async_output.rights_of_the_endpoint() if self.async_output else ()),
                 *(self._capture.rights_of_the_endpoint() if self._capture else ()),
             ],
         )
-        self._served = {name: self._model(name, image.image) for name, image in images.items()}
+        self._served = {name: self._model(name, image) for name, image in images.items()}
         configuration = self._configuration().attr_endpoint_config_name
         self._hook = EndpointHook(
             self,
@@ -210,6 +211,18 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             "subnets": [subnet.subnet_id for subnet in self._vpc.private_subnets],
             "securityGroupIds": [group.attr_group_id],
         }
+
+    def _image(self, name: str) -> str:
+        """What serves a model; a copy where AWS publishes it for everybody, since SageMaker pulls from private
+        registries only.
+        """
+        serving = serving_image(self, self._compiled[name])
+        if serving.image.startswith(PUBLIC):
+            mirror = ImageMirror(
+                self, f"Image-{name}", store=self._store, image=serving.image, digest=serving.image_digest
+            )
+            return mirror.image
+        return pinned(serving)
 
     def _async_output(self) -> AsyncOutput | None:
         if self._endpoint.mode != "async":

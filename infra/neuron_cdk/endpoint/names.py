@@ -1,4 +1,4 @@
-"""Names that must be known before what they name exists. Why there are any: ``docs/adr/0012-alarms-and-endpoint-names.md``."""
+"""Names that must be known before what they name exists (``docs/adr/0012-alarms-and-endpoint-names.md``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How an endpoint's size moves, as its hook is told: the hook registers it (``docs/adr/0013-scaling-belongs-to-the-hook.md``).
+"""How an endpoint's size moves, as its hook is told, which registers it.
+
+Why the template does not: ``docs/adr/0013-scaling-belongs-to-the-hook.md``.
 
 Sources: SageMaker guide, *Define a scaling policy*, *Autoscale an asynchronous endpoint*, *Scale an endpoint to zero
 instances*; Application Auto Scaling API reference.

@@ -32,6 +32,11 @@ def serving_image(scope: Construct, model: CompiledModel) -> software.Software:
     )
 
 
+def pinned(serving: software.Software) -> str:
+    """The image by its digest where the catalogue knows it; a tag can be moved."""
+    return f"{serving.image.rpartition(':')[0]}@{serving.image_digest}" if serving.image_digest else serving.image
+
+
 def served_model(
     scope: Construct,
     construct_id: str,

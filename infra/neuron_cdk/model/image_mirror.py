@@ -19,11 +19,15 @@ from .store import ArtifactStore
 PUBLIC = "public.ecr.aws/"
 # A carbon copy: registry to registry, nothing unpacked, so that the digest stays (Docker's reference, "docker buildx
 # imagetools create"). No Docker daemon, so no privileges.
+_LOOK = (
+    'aws ecr describe-images --repository-name "${REPOSITORY#*/}" --image-ids "imageTag=$TAG"'
+    " --query 'imageDetails[0].imageDigest' --output text > /tmp/digest"
+)
 _COPY = (
     'aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY%%/*}"',
-    'docker buildx imagetools create --prefer-index=false --tag "$REPOSITORY:$TAG" "$SOURCE"',
-    'aws ecr describe-images --repository-name "${REPOSITORY#*/}" --image-ids "imageTag=$TAG"'
-    " --query 'imageDetails[0].imageDigest' --output text > /tmp/digest",
+    # A tag that is there cannot be pushed again.
+    f'{_LOOK} || docker buildx imagetools create --prefer-index=false --tag "$REPOSITORY:$TAG" "$SOURCE"',
+    _LOOK,
     'test -z "$EXPECTED" || test "$(cat /tmp/digest)" = "$EXPECTED"',
 )
 # Runs whether the copy worked or not. Ids and digests need no escape in JSON.
