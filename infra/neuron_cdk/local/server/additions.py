@@ -61,6 +61,7 @@ def _install() -> None:
 
     patching.replace(app, "detect_service", detect_runtime)
     for addition in (
+        application_autoscaling,
         cloudformation,
         cloudwatch,
         ec2_zones,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from . import executions, operations
+from . import application_autoscaling, executions, operations
 from .autoscaling import engine
 from .cloudwatch import alarms
 from .sagemaker import endpoints, jobs
@@ -28,6 +28,7 @@ async def recover() -> None:
         alarms.wake()
         executions.tell_of_interrupted()
         await asyncio.to_thread(endpoints.restart)
+        application_autoscaling.resume()
         await operations.recover()
     except Exception:  # a server that answers and says what is wrong is worth more than one that never gets ready
         logger.exception("not everything came back")

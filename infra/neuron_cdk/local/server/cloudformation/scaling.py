@@ -17,8 +17,21 @@ def _register(resource: Resource) -> Created:
     answer = application_autoscaling.call(
         "RegisterScalableTarget", coerce(_SERVICE, "RegisterScalableTarget", declared)
     )
+    _schedule(properties, resource.previous)
     identifier = "|".join(properties[key] for key in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
     return identifier, {"Id": identifier, "ScalableTargetARN": answer["ScalableTargetARN"]}
+
+
+def _schedule(properties: Properties, previous: Properties) -> None:
+    """Put the target's scheduled actions, and remove those it had and has no more."""
+    identity = {key: properties[key] for key in _IDENTITY}
+    actions = properties.get("ScheduledActions", [])
+    for action in actions:
+        application_autoscaling.call("PutScheduledAction", coerce(_SERVICE, "PutScheduledAction", identity | action))
+    names = {action["ScheduledActionName"] for action in actions}
+    for action in previous.get("ScheduledActions", []):
+        if action["ScheduledActionName"] not in names:
+            _unless_gone("DeleteScheduledAction", identity | {"ScheduledActionName": action["ScheduledActionName"]})
 
 
 def _deregister(resource: Resource) -> None:

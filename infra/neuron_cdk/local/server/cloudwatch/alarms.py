@@ -55,6 +55,21 @@ def state(name: str) -> str | None:
     return None if found is None else str(found["StateValue"])
 
 
+def find(name: str) -> Alarm | None:
+    """The record of a metric alarm of this account and region."""
+    found: Alarm | None = _alarms.get(name)
+    return found
+
+
+def calling(action: str) -> list[dict[str, str]]:
+    """The alarms of this account and region that have ``action`` when they are on, by name and ARN."""
+    return [
+        {"AlarmName": alarm["AlarmName"], "AlarmARN": alarm["AlarmArn"]}
+        for alarm in list(_alarms.values())
+        if action in alarm["AlarmActions"]
+    ]
+
+
 def arn(name: str) -> str:
     return f"arn:aws:cloudwatch:{get_region()}:{get_account_id()}:alarm:{name}"
 
