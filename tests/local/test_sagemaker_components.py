@@ -289,7 +289,7 @@ def test_what_an_endpoint_of_components_does_not_take(
 
 
 def test_a_stack_makes_changes_and_removes_a_component(
-    client: Clients, operate: Any, endpoint_resources: Any, artifact: str, ask: Any
+    embedded_aws: EmbeddedAws, client: Clients, operate: Any, endpoint_resources: Any, artifact: str, ask: Any
 ) -> None:
     resources = endpoint_resources(artifact)
     variant = resources["Config"]["Properties"]["ProductionVariants"][0]
@@ -309,12 +309,16 @@ def test_a_stack_makes_changes_and_removes_a_component(
     (made,) = client("sagemaker").list_inference_components(NameContains="hosting")["InferenceComponents"]
     name, endpoint = made["InferenceComponentName"], made["EndpointName"]
     assert ask(endpoint, InferenceComponentName=name)
+    before = set(embedded_aws.status().endpoints[endpoint]["pids"])
 
     resources["Component"]["Properties"]["RuntimeConfig"]["CopyCount"] = 2
     assert operate("update", "hosting", resources) == "UPDATE_COMPLETE"
 
     described = client("sagemaker").describe_inference_component(InferenceComponentName=name)
     assert described["RuntimeConfig"]["CurrentCopyCount"] == 2
+    shown = embedded_aws.status().endpoints[endpoint]
+    assert shown["components"] == {name: {"status": "InService", "copies": 2, "desired": 2}}
+    assert before < set(shown["pids"]), "the copy that was there serves on"
     assert operate("delete", "hosting") == "DELETE_COMPLETE"
     assert client("sagemaker").list_inference_components(NameContains="hosting")["InferenceComponents"] == []
 

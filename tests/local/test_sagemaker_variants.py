@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -180,3 +181,33 @@ def test_a_request_under_way_is_answered_by_an_instance_that_leaves(
     for thread in threads:
         thread.join()
     assert len(answers) == 6
+
+
+def test_an_instance_tells_how_many_requests_it_has_at_a_time(
+    client: Clients, config_of: Any, endpoint_of: Any, under_load: Any, wrong: Any, later: Any, eventually: Any
+) -> None:
+    config = config_of()
+    name = endpoint_of(config)
+    wrong(fail={config: {"latency_ms": 200}})
+
+    def told(metric: str, statistic: str) -> float:
+        found = client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": "Main"}],
+            StartTime=datetime.now(UTC) - timedelta(hours=1),
+            EndTime=datetime.now(UTC) + timedelta(days=1),
+            Period=60,
+            Statistics=[statistic],
+        )["Datapoints"]
+        return max((float(each[statistic]) for each in found), default=0.0)
+
+    with under_load(name, clients=4, pause=0) as load:
+        eventually(lambda: load.done > 4)
+        later(11)  # what was idle before is told
+        eventually(lambda: load.done > 20)
+        later(11)
+
+    assert 2.5 < told("ConcurrentRequestsPerModel", "Maximum") <= 4.5
+    assert told("ModelLatency", "Minimum") > 200_000, "microseconds"
+    assert told("InvocationsPerInstance", "Sum") == told("Invocations", "Sum") > 8

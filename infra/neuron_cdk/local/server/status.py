@@ -94,8 +94,9 @@ def _status() -> dict[str, Any]:
         "endpoints": {
             endpoint["EndpointName"]: {
                 "status": endpoint["EndpointStatus"],
-                "pids": endpoints.pids(endpoint["EndpointArn"]),
-                "variants": endpoints.sizes(endpoint["EndpointArn"]),
+                "pids": endpoints.pids(endpoint),
+                "variants": endpoints.sizes(endpoint),
+                "components": endpoints.components_on(endpoint),
             }
             for endpoint in store.endpoints.all_values()
         },

@@ -110,7 +110,11 @@ def update(request: Record) -> dict[str, Any]:
     alarms.check(policy)
     wanted = request.get("RuntimeConfig", {}).get("CopyCount", record["Desired"])
     _become(record, "Updating")
-    changed = {key: request[key] for key in ("Specification", "Specifications") if key in request}
+    changed = {
+        key: request[key]
+        for key in ("Specification", "Specifications")
+        if key in request and request[key] != record.get(key)
+    }
     working.begin(f"component-{component.name}", _replace, component, changed, wanted, policy)
     return {"InferenceComponentArn": record["InferenceComponentArn"]}
 
@@ -132,6 +136,18 @@ def find(endpoint: str, name: str) -> Component:
     if component is None or component.serving.name != endpoint:
         raise ServiceError("ValidationError", f"Inference Component {name} of endpoint {endpoint} not found.")
     return component
+
+
+def statuses(serving: Serving | None) -> dict[str, dict[str, Any]]:
+    """The components of an endpoint, for whoever asks what runs here."""
+    return {
+        component.name: {
+            "status": component.record["InferenceComponentStatus"],
+            "copies": component.count,
+            "desired": component.record["Desired"],
+        }
+        for component in (of_serving(serving) if serving else [])
+    }
 
 
 def of_serving(serving: Serving) -> list[Component]:

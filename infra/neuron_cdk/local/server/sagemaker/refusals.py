@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from ..api import ServiceError
 from . import pools, scaling, store
-from .fleet import Fleet
+from .fleet import AnyVariant, Fleet
+from .hosts import HostVariant
 from .store import Record
 
 _NO_ZERO_REGIONS = ("eu-west-3",)  # https://github.com/stdapi-ai/stdapi.ai/issues/43, measured 2026-08-27
@@ -80,6 +81,22 @@ def check_change(endpoint: str, serving: Fleet, configuration: Record) -> None:
             f'The variant(s) "[{", ".join(changed)}]" must be deregistered as scalable targets with AWS Auto Scaling '
             "before they can be removed or have their instance type updated."
         )
+
+
+def check_sizes(serving: Fleet, changes: list[Record]) -> list[tuple[AnyVariant, Record]]:
+    """The variants that are to change. Raises ``ValidationException`` for one there is not or a wrong size."""
+    found = []
+    for wanted in changes:
+        variant = serving.find(wanted["VariantName"])
+        if variant is None:
+            _refuse(f'Could not find variant "{wanted["VariantName"]}".')
+        count = wanted.get("DesiredInstanceCount")
+        if count == 0 and "AsyncInferenceConfig" not in serving.configuration:
+            _refuse("DesiredInstanceCount must be at least 1 for this endpoint.")
+        if count is not None and isinstance(variant, HostVariant) and variant.managed:
+            _refuse(f'The instance count of variant "{variant.name}" is managed by SageMaker: ManagedInstanceScaling.')
+        found.append((variant, wanted))
+    return found
 
 
 def _check_variant(variant: Record) -> None:

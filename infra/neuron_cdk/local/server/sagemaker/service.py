@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import api
 from ..api import Operation
-from . import components, endpoints, jobs, models, store
+from . import components, endpoints, jobs, lifecycle, models, store
 
 
 def _add_tags(request: dict[str, Any]) -> dict[str, Any]:
@@ -62,4 +62,4 @@ def call(name: str, request: dict[str, Any]) -> dict[str, Any]:
 def configure(folder: Path, code: Path, saved: Callable[[], None]) -> None:
     """Give the service its folders below ``folder``, the code of the serving container, and what saves the state."""
     jobs.configure(folder / "run" / "jobs", saved)
-    endpoints.configure(folder / "models", code, saved)
+    lifecycle.configure(folder / "models", code, saved)
