@@ -11,6 +11,7 @@ from constructs import Construct
 from .. import spec
 from ..model import ArtifactStore
 from ..place import key_arn
+from ..resource import resource
 from ..roles import Allow
 from .bucket import EndpointBucket
 
@@ -92,8 +93,9 @@ class AsyncOutput(Construct):
         return grant
 
     def _topic(self, construct_id: str) -> str:
-        topic = sns.CfnTopic(self, construct_id, kms_master_key_id=self._key_arn)
-        sns.CfnTopicPolicy(
+        topic = resource(sns.CfnTopic, self, construct_id, kms_master_key_id=self._key_arn)
+        resource(
+            sns.CfnTopicPolicy,
             self,
             f"{construct_id}Policy",
             topics=[topic.ref],

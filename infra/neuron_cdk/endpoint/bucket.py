@@ -8,6 +8,7 @@ from constructs import Construct
 
 from ..model import ArtifactStore
 from ..place import key_arn
+from ..resource import resource
 
 
 class EndpointBucket(Construct):
@@ -18,7 +19,8 @@ class EndpointBucket(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, store: ArtifactStore, retention_days: int) -> None:
         super().__init__(scope, construct_id)
-        bucket = s3.CfnBucket(
+        bucket = resource(
+            s3.CfnBucket,
             self,
             "Resource",
             bucket_encryption={
@@ -56,7 +58,8 @@ class EndpointBucket(Construct):
         bucket.apply_removal_policy(RemovalPolicy.RETAIN)
         self.name, self.arn = bucket.ref, bucket.attr_arn
         everything = [self.arn, f"{self.arn}/*"]
-        s3.CfnBucketPolicy(
+        resource(
+            s3.CfnBucketPolicy,
             self,
             "Policy",
             bucket=self.name,

@@ -10,6 +10,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from .. import spec
+from ..resource import resource
 from .metrics import InvocationMetrics
 from .names import component_name
 from .role import let_it_see_alarms
@@ -27,7 +28,7 @@ class EndpointComponent(Construct):
         component: spec.Component,
         *,
         endpoint: spec.Endpoint,
-        resource: sagemaker.CfnEndpoint,
+        on: sagemaker.CfnEndpoint,
         endpoint_name: str,
         served: Served,
         role: iam.Role,
@@ -39,11 +40,12 @@ class EndpointComponent(Construct):
             self, "Alarms", rollout=endpoint.rollout, dimensions={"InferenceComponentName": self.name}
         ).alarms
         hosted = spec.hosting([served.compiled.size_gb], endpoint.instance_types, endpoint.hosting)
-        self.resource = sagemaker.CfnInferenceComponent(
+        self.resource = resource(
+            sagemaker.CfnInferenceComponent,
             self,
             "Resource",
             inference_component_name=self.name,
-            endpoint_name=resource.attr_endpoint_name,
+            endpoint_name=on.attr_endpoint_name,
             variant_name=spec.MAIN,
             specification={
                 "modelName": served.name,

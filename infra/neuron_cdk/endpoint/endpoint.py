@@ -17,6 +17,7 @@ from ..model.image_mirror import PUBLIC, ImageMirror
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
 from ..place import is_token, key_arn, place
+from ..resource import resource
 from ..spec.uses import endpoint_uses
 from .async_output import AsyncOutput
 from .capture import DataCapture
@@ -255,7 +256,8 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             optional["execution_role_arn"] = self.role.role_arn
             optional["enable_network_isolation"] = True
             optional["vpc_config"] = self._network
-        return sagemaker.CfnEndpointConfig(
+        return resource(
+            sagemaker.CfnEndpointConfig,
             self,
             "Configuration",
             production_variants=[self._variant(each) for each in self._variants if not each.shadow],
@@ -273,7 +275,8 @@ class NeuronEndpoint(Construct, EndpointMetrics):
         endpoint = self._endpoint
         alarms = self._alarms(configuration)
         named = endpoint.rollout.alarms
-        resource = sagemaker.CfnEndpoint(
+        made = resource(
+            sagemaker.CfnEndpoint,
             self,
             "Resource",
             endpoint_name=self.endpoint_name,
@@ -282,11 +285,11 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             exclude_retained_variant_properties=retained(scaled=scaled(endpoint)),
             deployment_config=deployment_config(endpoint, [*(alarm.ref for alarm in alarms), *named]),
         )
-        resource.add_resource_dependency(self._hook.change)
+        made.add_resource_dependency(self._hook.change)
         if (alarms or named) and not spec.on_inf1(endpoint):
             seen = let_it_see_alarms(self, "SeeAlarms", role=self.role, alarms=alarms, named=named)
-            resource.add_resource_dependency(seen)
-        return resource
+            made.add_resource_dependency(seen)
+        return made
 
     def _alarms(self, configuration: str) -> list[cloudwatch.CfnAlarm]:
         """On the new fleet of each production variant. Components have alarms of their own."""
@@ -320,7 +323,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
                 f"Component-{component.model}",
                 component,
                 endpoint=self._endpoint,
-                resource=self.resource,
+                on=self.resource,
                 endpoint_name=self.endpoint_name,
                 served=self._served[component.model],
                 role=self.role,

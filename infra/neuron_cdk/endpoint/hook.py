@@ -13,6 +13,7 @@ from constructs import Construct
 from ..hook_function import HookFunction
 from ..model import ArtifactStore
 from ..place import arn, partition, place
+from ..resource import resource
 from ..roles import Allow
 
 _SECONDS = 900  # what Lambda gives a function; both resources end long before in the usual case
@@ -58,7 +59,8 @@ class EndpointHook(Construct):
             timeout_seconds=_SECONDS,
         )
         self.change = self._resource("Change", "Custom::NeuronEndpointChange")
-        rule = events.CfnRule(
+        rule = resource(
+            events.CfnRule,
             self,
             "Rule",
             event_pattern={
@@ -78,7 +80,7 @@ class EndpointHook(Construct):
 
         :param artifacts: keys of everything that is served: the resource changes with them.
         """
-        resource = self._resource(
+        behind = self._resource(
             "InService",
             "Custom::NeuronEndpointInService",
             EndpointName=self._endpoint,
@@ -87,7 +89,7 @@ class EndpointHook(Construct):
             Release=list(artifacts),
         )
         for each in after:
-            resource.add_resource_dependency(each)
+            behind.add_resource_dependency(each)
 
     def _resource(self, construct_id: str, kind: str, **properties: Any) -> CfnResource:
         return CfnResource(

@@ -11,6 +11,7 @@ from constructs import Construct
 from ..model import ArtifactStore, CompiledModel
 from ..network.shape import Vpc
 from ..place import arn, key_arn
+from ..resource import resource
 from ..roles import Allow, pull_image, sagemaker_role
 
 
@@ -68,7 +69,8 @@ def let_it_see_alarms(
     """
     arns = [*(alarm.attr_arn for alarm in alarms), *(arn(scope, "cloudwatch", f"alarm:{name}") for name in named)]
     statement = Allow(["cloudwatch:DescribeAlarms"], arns).statement()
-    return iam.CfnPolicy(
+    return resource(
+        iam.CfnPolicy,
         scope,
         construct_id,
         policy_name=construct_id,

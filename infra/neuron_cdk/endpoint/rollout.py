@@ -9,6 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from .. import spec
+from ..resource import resource
 from .metrics import NAMESPACE
 
 _TYPES: Mapping[spec.RolloutKind, str] = {"all-at-once": "ALL_AT_ONCE", "canary": "CANARY", "linear": "LINEAR"}
@@ -55,7 +56,8 @@ class RolloutAlarms(Construct):
             )
 
     def _alarm(self, construct_id: str, *, description: str, threshold: float, **watched: Any) -> None:
-        alarm = cloudwatch.CfnAlarm(
+        alarm = resource(
+            cloudwatch.CfnAlarm,
             self,
             construct_id,
             alarm_description=description,

@@ -14,6 +14,7 @@ from .. import spec
 from ..catalog import instances, software
 from ..model import CompiledModel
 from ..place import place
+from ..resource import resource
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def served_model(
         where SageMaker wants role, network and isolation of inference components.
     """
     alone: dict[str, Any] = {"enable_network_isolation": True, "vpc_config": dict(network)} if network else {}
-    model = sagemaker.CfnModel(
+    model = resource(
+        sagemaker.CfnModel,
         scope,
         construct_id,
         execution_role_arn=role.role_arn,

@@ -13,6 +13,7 @@ from constructs import Construct
 from ..catalog import regions
 from ..hook_function import HookFunction
 from ..place import key_arn, place
+from ..resource import resource
 from ..roles import Allow, service_role
 from .store import ArtifactStore
 
@@ -90,7 +91,8 @@ class ImageMirror(Construct):
         self.image = f"{where}@{copy.get_att('Digest').to_string()}"
 
     def _repository(self) -> ecr.CfnRepository:
-        repository = ecr.CfnRepository(
+        repository = resource(
+            ecr.CfnRepository,
             self,
             "Repository",
             encryption_configuration={"encryptionType": "KMS", "kmsKey": key_arn(self._store.key)},
@@ -101,7 +103,7 @@ class ImageMirror(Construct):
         return repository
 
     def _project(self, repository: ecr.CfnRepository, where: str) -> codebuild.CfnProject:
-        log_group = logs.CfnLogGroup(self, "Log", kms_key_id=key_arn(self._store.key), retention_in_days=90)
+        log_group = resource(logs.CfnLogGroup, self, "Log", kms_key_id=key_arn(self._store.key), retention_in_days=90)
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
         role = service_role(
             self,
@@ -130,7 +132,8 @@ class ImageMirror(Construct):
             "type": "NO_SOURCE",
             "buildSpec": _yaml(_COPY, _ANSWER),
         }
-        return codebuild.CfnProject(
+        return resource(
+            codebuild.CfnProject,
             self,
             "Project",
             service_role=role.role_arn,
