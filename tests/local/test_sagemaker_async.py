@@ -188,3 +188,47 @@ def test_a_request_that_waits_too_long_expires(put_in: Any, heard: Any, scale: A
 
 def test_an_asynchronous_endpoint_answers_no_request_at_once(endpoint: str, ask: Any, code_of: Any) -> None:
     assert "use InvokeEndpointAsync" in code_of(ask, name=endpoint).message
+
+
+def test_a_backlog_wakes_an_endpoint_that_sleeps(
+    client: Clients, endpoint: str, put_in: Any, fetched: Any, scale: Any, later: Any, settled: Any
+) -> None:
+    scale(0)
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{endpoint}/variant/Main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    autoscaling = client("application-autoscaling")
+    autoscaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=2)
+    policy = autoscaling.put_scaling_policy(
+        **target,
+        PolicyName="wake",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ChangeInCapacity",
+            "MetricAggregationType": "Average",
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+        },
+    )["PolicyARN"]
+    client("cloudwatch").put_metric_alarm(
+        AlarmName=f"{endpoint}-wake",
+        Namespace="AWS/SageMaker",
+        MetricName="HasBacklogWithoutCapacity",
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint}],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=2,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="missing",
+        AlarmActions=[policy],
+    )
+    told = put_in()
+
+    later(240)
+
+    assert fetched(told["OutputLocation"])
+    assert settled(endpoint)["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    client("cloudwatch").delete_alarms(AlarmNames=[f"{endpoint}-wake"])
+    autoscaling.deregister_scalable_target(**target)
