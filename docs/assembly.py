@@ -109,8 +109,13 @@ def _policy(properties: Properties) -> str:
 
 
 def _variants(properties: Properties) -> str:
-    variants = properties["ProductionVariants"]
-    return "Variant: " + ", ".join(f"{each['InitialInstanceCount']} of {each['InstanceType']}" for each in variants)
+    variants = [*properties["ProductionVariants"], *properties.get("ShadowProductionVariants", ())]
+    return "Variant: " + ", ".join(f"{each['InitialInstanceCount']} of {_types(each)}" for each in variants)
+
+
+def _types(variant: Properties) -> str:
+    pools = variant.get("InstancePools")
+    return " or ".join(pool["InstanceType"] for pool in pools) if pools else str(variant["InstanceType"])
 
 
 MAIN: Mapping[str, Callable[[Named], list[str]]] = {
@@ -120,6 +125,7 @@ MAIN: Mapping[str, Callable[[Named], list[str]]] = {
     "AWS::KMS::Key": _count("KMS key"),
     "AWS::S3::Bucket": _count("S3 bucket"),
     "AWS::DynamoDB::GlobalTable": _count("DynamoDB table"),
+    "AWS::SNS::Topic": _count("SNS topic"),
     "AWS::EC2::VPC": _each(lambda vpc: f"VPC {vpc['CidrBlock']}"),
     "AWS::EC2::Subnet": _subnets,
     "AWS::EC2::NatGateway": _count("NAT gateway"),
@@ -138,7 +144,10 @@ MAIN: Mapping[str, Callable[[Named], list[str]]] = {
     "AWS::CloudWatch::Alarm": _count("CloudWatch alarm"),
     "AWS::SageMaker::Model": _count("SageMaker model"),
     "AWS::SageMaker::EndpointConfig": _each(_variants),
+    "Custom::NeuronEndpointChange": _count("Change of scaling"),
     "AWS::SageMaker::Endpoint": _count("SageMaker endpoint"),
+    "AWS::SageMaker::InferenceComponent": _count("Inference component"),
+    "Custom::NeuronEndpointInService": _count("Verification"),
 }
 """How resources are drawn, in the order they are drawn in."""
 
@@ -162,6 +171,7 @@ PLUMBING = {
     "AWS::Logs::LogGroup",
     "AWS::ResourceGroups::Group",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::TopicPolicy",
 }
 """Left out of the picture: what the main resources need to work."""
 
