@@ -174,12 +174,12 @@ def _models(clients: Clients, deployment: spec.Deployment, *, since: float) -> d
 
 
 def _endpoints(clients: Clients, deployment: spec.Deployment) -> dict[str, dict[str, Any]]:
-    """Real requests to each endpoint that serves the sample, and how its answers compare with the original's."""
+    """Real requests to each endpoint that answers at once with the sample, and how its answers compare with the original's."""
     answers = {}
     for name, endpoint in deployment.endpoints.items():
         physical = clients.outputs(f"{deployment.name}-Endpoint-{name}")["EndpointName"]
         answers[name] = {"endpoint_name": physical, "model": endpoint.model}
-        if endpoint.model == MODEL:
+        if endpoint.model == MODEL and endpoint.mode == "realtime":
             answers[name] |= call_sample(clients, physical)
     return answers
 
