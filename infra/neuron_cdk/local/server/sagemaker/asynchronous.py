@@ -112,7 +112,10 @@ def accept(record: Record, serving: Serving, headers: dict[str, str], body: byte
     )
     if not where:
         where = f"{config['S3OutputPath'].rstrip('/')}/{name}.in"
-        transfer.put(where, body)
+        try:
+            transfer.put(where, body)
+        except transfer.TransferError as error:
+            raise ServiceError("ValidationError", f"The request cannot be kept: {error}") from error
     failures = config.get("S3FailurePath")
     now = clock.now()
     request = Request(

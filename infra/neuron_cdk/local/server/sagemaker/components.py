@@ -104,18 +104,14 @@ def update_copies(request: Record) -> dict[str, Any]:
 def update(request: Record) -> dict[str, Any]:
     record, component = _found(request)
     _refuse_unless_in_service(record)
-    for specification in request.get("Specifications") or [request.get("Specification") or _specification(record)]:
+    coming = copies.specifications_of({"Specification": component.specifications[0]} | request)
+    for specification in coming:
         _check(specification)
     policy = request.get("DeploymentConfig", {})
     alarms.check(policy)
     wanted = request.get("RuntimeConfig", {}).get("CopyCount", record["Desired"])
     _become(record, "Updating")
-    changed = {
-        key: request[key]
-        for key in ("Specification", "Specifications")
-        if key in request and request[key] != record.get(key)
-    }
-    working.begin(f"component-{component.name}", _replace, component, changed, wanted, policy)
+    working.begin(f"component-{component.name}", _replace, component, request, wanted, policy)
     return {"InferenceComponentArn": record["InferenceComponentArn"]}
 
 
@@ -226,22 +222,26 @@ def _scale(component: Component) -> None:
     _saved()
 
 
-def _replace(component: Component, changed: Record, wanted: int, policy: dict[str, Any]) -> None:
+def _replace(component: Component, request: Record, wanted: int, policy: dict[str, Any]) -> None:
     record, old, new = component.record, list(component.slots), list[Slot]()
-    before = {"Specification": record.get("Specification"), "Specifications": record.get("Specifications", [])}
-    reason = None
+    before, reason = component.specifications, None
+    changed: Record = {key: request[key] for key in ("Specification", "Specifications") if key in request}
     try:
-        if changed:
-            record.update({"Specification": None, "Specifications": []} | changed)
+        if changed and copies.specifications_of(changed) != before:
+            component.specifications = copies.specifications_of(changed)
             _roll(component, old, new, policy)
+            record.pop("Specification", None)
+            record.pop("Specifications", None)
+            record.update(changed)
         component.scale(wanted)
         record["Desired"] = wanted
         if policy:
             record["LastDeploymentConfig"] = policy
     except (DeploymentError, RolledBackError) as error:
         reason = str(error)
-        record.update(before)
-        component.shrink([slot for slot in component.slots if slot in new])
+        component.specifications = copies.specifications_of(record)
+        if component.specifications == before:
+            component.shrink([slot for slot in component.slots if slot in new])
         try:
             component.scale(record["Desired"])
         except DeploymentError as second:
@@ -280,10 +280,6 @@ def _become(record: Record, status: str, *, reason: str | None = None) -> None:
 def _found(request: Record) -> tuple[Record, Component]:
     record = store.find(store.components, "inference-component", request["InferenceComponentName"])
     return record, _components[record["InferenceComponentArn"]]
-
-
-def _specification(record: Record) -> Record | None:
-    return record.get("Specification") or next(iter(record.get("Specifications", [])), None)
 
 
 def _refuse_unless_in_service(record: Record) -> None:

@@ -32,6 +32,8 @@ class Component:
         self.record, self.serving = record, serving
         self.name: str = record["InferenceComponentName"]
         self.variant: str = record["VariantName"]
+        self.specifications = specifications_of(record)
+        """What new copies are; the record has it once all are."""
         self.slots: list[Slot] = []
         """Copies in service. Read and changed with ``replicas.lock`` held."""
 
@@ -162,10 +164,14 @@ class Component:
     def _specification(self, of: Record) -> Record:
         """What the component is on an instance type, or on the first of a variant."""
         kind = of.get("InstanceType") or pools.types(of)[0]
-        several = self.record.get("Specifications", [])
-        found = next((each for each in several if each.get("InstanceType") == kind), None)
-        specification: Record = found or self.record.get("Specification") or several[0]
+        several = self.specifications
+        specification = next((each for each in several if each.get("InstanceType") == kind), several[0])
         return {"StartupParameters": {}} | specification
+
+
+def specifications_of(record: Record) -> list[Record]:
+    """The only one, or one for each instance type."""
+    return list(record.get("Specifications") or [record["Specification"]])
 
 
 def model_of(specification: Record, name: str) -> tuple[Record, Record]:

@@ -43,8 +43,7 @@ def of_endpoint(record: Record, serving: Serving | None) -> dict[str, Any]:
 def of_component(record: Record, component: Component) -> dict[str, Any]:
     """A component as DescribeInferenceComponent shows it."""
     shown = {key: value for key, value in record.items() if key not in ("Desired", "Specification", "Specifications")}
-    several = record.get("Specifications") or [record["Specification"]]
-    described = [_specification(each, component.name) for each in several]
+    described = [_specification(each, component.name) for each in copies.specifications_of(record)]
     shown["Specification"] = described[0]
     if record.get("Specifications"):
         shown["Specifications"] = described
