@@ -35,6 +35,7 @@ def _install() -> None:
         parameters,
         schedules,
         service_quotas,
+        waiters,
     )
     from .autoscaling import ec2_operations
     from .autoscaling import service as autoscaling
@@ -72,5 +73,6 @@ def _install() -> None:
         operations,
         parameters,
         schedules,
+        waiters,
     ):
         addition.install()
