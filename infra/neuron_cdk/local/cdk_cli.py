@@ -18,6 +18,7 @@ from pathlib import Path
 from .errors import LocalError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_SYNTHESIZED = re.compile(r"^✨\s+Synthesis time: (?P<seconds>[\d.]+)s$")
 _STARTED = re.compile(r"^(?P<stack>\S+)(?: \(\S+\))?: (?:deploying|creating|destroying)\b")
 _ENDED = re.compile(r"^\s*✅\s+(?P<stack>\S+)(?: \(\S+\))?(?P<same> \(no changes\))?\s*$")
 
@@ -52,21 +53,25 @@ class CdkCli:
         self._log = log
         self._alive = alive
 
-    def synth(self, deployment: Path, out: Path) -> None:
-        """Write the cloud assembly of a deployment file."""
-        self._run(["synth", "--quiet", "--output", str(out), "-c", f"deployment={deployment}"], "synth")
+    def bootstrap(self, account: str, region: str) -> None:
+        """Prepare the account for deploys, as ``cdk bootstrap`` does on AWS."""
+        # In a folder without a cdk.json: where there is an app, the command runs it first, to no end.
+        for _ in self._lines(["bootstrap", f"aws://{account}/{region}"], "bootstrap", folder=self._log.parent):
+            pass
 
-    def bootstrap(self, out: Path, account: str, region: str) -> None:
-        """Prepare the account for an assembly, as ``cdk bootstrap`` does on AWS."""
-        self._run(["bootstrap", "--app", str(out), f"aws://{account}/{region}"], "bootstrap")
+    def deploy(self, deployment: Path, out: Path, progress: Callable[[str, StackRun | None], None]) -> list[StackRun]:
+        """Synthesize a deployment file to ``out`` and deploy every stack.
 
-    def deploy(self, out: Path, progress: Callable[[str, StackRun | None], None]) -> list[StackRun]:
-        """Deploy every stack of an assembly; ``progress`` hears of each start (``None``) and each end."""
+        ``progress`` hears of each start (``None``) and each end; ``cdk synth`` is the first.
+        """
         started: dict[str, float] = {}
         done: list[StackRun] = []
-        command = ["deploy", "--app", str(out), "--all", "--require-approval", "never", "--concurrency", "4"]
-        for line in self._lines([*command, "--progress", "events"], "deploy"):
-            if (match := _STARTED.match(line)) and match["stack"] not in started:
+        command = ["deploy", "--all", "--output", str(out), "-c", f"deployment={deployment.absolute()}"]
+        command += ["--require-approval", "never", "--concurrency", "4", "--progress", "events"]
+        for line in self._lines(command, "deploy"):
+            if match := _SYNTHESIZED.match(line):
+                progress("cdk synth", StackRun(name="cdk synth", changed=True, seconds=float(match["seconds"])))
+            elif (match := _STARTED.match(line)) and match["stack"] not in started:
                 started[match["stack"]] = time.monotonic()
                 progress(match["stack"], None)
             elif match := _ENDED.match(line):
@@ -77,14 +82,10 @@ class CdkCli:
                 progress(stack, run)
         return done
 
-    def _run(self, arguments: list[str], what: str) -> None:
-        for _ in self._lines(arguments, what):
-            pass
-
-    def _lines(self, arguments: list[str], what: str) -> Iterator[str]:
+    def _lines(self, arguments: list[str], what: str, *, folder: Path | None = None) -> Iterator[str]:
         """The command's output, line by line; a failure is a ``LocalError`` that carries its last words."""
         last: list[str] = []
-        with self._process(arguments) as process, self._while_alive(process), self._log.open("a") as log:
+        with self._process(arguments, folder) as process, self._while_alive(process), self._log.open("a") as log:
             assert process.stdout is not None
             for raw in process.stdout:
                 line = _ANSI.sub("", raw.rstrip("\n"))
@@ -114,10 +115,11 @@ class CdkCli:
             watcher.join()
 
     @contextmanager
-    def _process(self, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+    def _process(self, arguments: list[str], folder: Path | None) -> Iterator[subprocess.Popen[str]]:
         """The command in a process group of its own, which ends with us however we end."""
         process = subprocess.Popen(
             [self._binary, *arguments],
+            cwd=folder,
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -37,6 +37,7 @@ def deploy(
     file: Annotated[Path, typer.Argument(help="A deployment file for account 000000000000.")],
     state: State = _STATE,
     port: Port = 4566,
+    requests: Annotated[int, typer.Option(min=1, help="How many to send to each endpoint.")] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report, and nothing else.")] = False,
 ) -> None:
     """Deploy a file with the CDK's command line and call its endpoints; the report is STATE/report.json."""
@@ -48,7 +49,8 @@ def deploy(
     console = Console(quiet=as_json)
     with _in_words():
         try:
-            report = local_deploy.deploy(file, EmbeddedAws(state, port=port), console=console)
+            embedded = EmbeddedAws(state, port=port)
+            report = local_deploy.deploy(file, embedded, console=console, requests=requests)
         except spec.SpecError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from None

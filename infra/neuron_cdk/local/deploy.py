@@ -25,11 +25,10 @@ from rich.table import Table
 from .. import spec
 from .cdk_cli import CdkCli, CdkError, StackRun
 from .errors import LocalError
-from .sample import INPUT, MODEL, OUTPUT, SOURCE, Sample, real_files
+from .sample import INPUT, MODEL, MOST_FILES, OUTPUT, SOURCE, Sample, real_files
 from .supervisor import EmbeddedAws
 
 ACCOUNT = "000000000000"
-REQUESTS = 200
 _BOTO_ERRORS = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ResponseParserError)
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 
@@ -46,8 +45,8 @@ class Report:
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def deploy(file: Path, aws: EmbeddedAws, *, console: Console) -> Report:
-    """Deploy a file to the embedded AWS and call its endpoints.
+def deploy(file: Path, aws: EmbeddedAws, *, console: Console, requests: int = 200) -> Report:
+    """Deploy a file to the embedded AWS and send each of its endpoints so many ``requests``.
 
     :raises spec.SpecError: when the file is wrong.
     :raises LocalError: one sentence on what else went wrong; running again goes on where it stopped.
@@ -67,19 +66,16 @@ def deploy(file: Path, aws: EmbeddedAws, *, console: Console) -> Report:
         if MODEL in deployment.models:
             with _step(console, "model in S3"):
                 put_sample(clients, deployment)
-        out = state / "cdk.out"
-        with _step(console, "cdk synth"):
-            cli.synth(file, out)
         if not clients.stack("CDKToolkit"):
             with _step(console, "cdk bootstrap"):
-                cli.bootstrap(out, account, region)
-        runs = _deploy_stacks(cli, out, console)
+                cli.bootstrap(account, region)
+        runs = _deploy_stacks(cli, file, state / "cdk.out", console)
         report.stacks = [asdict(run) for run in runs]
         report.changes = any(run.changed for run in runs)
         report.models = _models(clients, deployment, since=wall)
         if deployment.endpoints:
-            with _step(console, f"{REQUESTS} requests an endpoint"):
-                report.endpoints = _endpoints(clients, deployment)
+            with _step(console, f"{requests} requests an endpoint"):
+                report.endpoints = _endpoints(clients, deployment, requests)
     except (CdkError, *_BOTO_ERRORS) as error:
         raise _explained(error, clients, aws, deployment) from error
     report.seconds = round(time.monotonic() - began, 1)
@@ -134,7 +130,7 @@ def put_sample(clients: Clients, deployment: spec.Deployment) -> None:
         )
 
 
-def _deploy_stacks(cli: CdkCli, out: Path, console: Console) -> list[StackRun]:
+def _deploy_stacks(cli: CdkCli, file: Path, out: Path, console: Console) -> list[StackRun]:
     with console.status("cdk deploy") as status:
         running: list[str] = []
 
@@ -148,7 +144,7 @@ def _deploy_stacks(cli: CdkCli, out: Path, console: Console) -> list[StackRun]:
                 console.print(f"  [green]✓[/] {run.name} [dim]{what}[/]")
             status.update("cdk deploy " + ", ".join(running))
 
-        return cli.deploy(out, progress)
+        return cli.deploy(file, out, progress)
 
 
 def _models(clients: Clients, deployment: spec.Deployment, *, since: float) -> dict[str, dict[str, Any]]:
@@ -173,27 +169,27 @@ def _models(clients: Clients, deployment: spec.Deployment, *, since: float) -> d
     return models
 
 
-def _endpoints(clients: Clients, deployment: spec.Deployment) -> dict[str, dict[str, Any]]:
+def _endpoints(clients: Clients, deployment: spec.Deployment, requests: int) -> dict[str, dict[str, Any]]:
     """Real requests to each endpoint that answers at once with the sample, and how its answers compare with the original's."""
     answers = {}
     for name, endpoint in deployment.endpoints.items():
         physical = clients.outputs(f"{deployment.name}-Endpoint-{name}")["EndpointName"]
         answers[name] = {"endpoint_name": physical, "model": endpoint.model}
         if endpoint.model == MODEL and endpoint.mode == "realtime":
-            answers[name] |= call_sample(clients, physical)
+            answers[name] |= call_sample(clients, physical, requests)
     return answers
 
 
-def call_sample(clients: Clients, endpoint: str) -> dict[str, Any]:
-    """Send ``REQUESTS`` real files; latencies in milliseconds, agreement as a share of the files."""
+def call_sample(clients: Clients, endpoint: str, requests: int) -> dict[str, Any]:
+    """Send so many ``requests`` about real files; latencies in milliseconds, agreement as a share of the files."""
     sample = Sample()
-    files = real_files(Path.cwd())
+    files = real_files(Path.cwd(), most=min(requests, MOST_FILES))
     names, contents = list(files), list(files.values())
     rows = [sample.features(content) for content in contents]
     runtime = clients.client("sagemaker-runtime")
     scores: dict[int, list[float]] = {}
     latencies = []
-    for number in range(REQUESTS):
+    for number in range(requests):
         index = number % len(rows)
         body = json.dumps({"inputs": {INPUT: [rows[index]]}})
         started = time.perf_counter()
@@ -212,7 +208,7 @@ def call_sample(clients: Clients, endpoint: str) -> dict[str, Any]:
     )
     latencies.sort()
     return {
-        "requests": REQUESTS,
+        "requests": requests,
         "p50_ms": round(latencies[len(latencies) // 2], 2),
         "p99_ms": round(latencies[int(len(latencies) * 0.99)], 2),
         "agreement": round(agree / len(rows), 4),

@@ -17,6 +17,7 @@ from .errors import LocalError
 MODEL = "magika"
 SOURCE = "s3://neuron-cdk-models/magika/"
 INPUT, OUTPUT = "bytes", "target_label"
+MOST_FILES = 40
 
 
 def model_folder() -> Path:
@@ -68,13 +69,13 @@ class Sample:
         return [str(classifier.identify_bytes(content).dl.label) for content in contents]
 
 
-def real_files(folder: Path, *, most: int = 40) -> dict[str, bytes]:
+def real_files(folder: Path, *, most: int = MOST_FILES) -> dict[str, bytes]:
     """Files to classify: what lies in ``folder`` and the standard library's modules.
 
     Small ones are left out: Magika decides about those without its model.
     """
     here = sorted(path for path in folder.iterdir() if path.is_file())
-    library = sorted(Path(json.__file__).parent.parent.glob("*.py"))[: most // 2]
+    library = sorted(Path(json.__file__).parent.parent.glob("*.py"))[: MOST_FILES // 2]
     found: dict[str, bytes] = {}
     for path in [*here, *library]:
         content = path.read_bytes()
