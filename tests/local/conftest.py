@@ -34,7 +34,7 @@ Clients = Callable[[str], Any]
 def eventually() -> Callable[..., Any]:
     """Wait for what has no event of its own: the first true answer."""
 
-    def wait(look: Callable[[], Any], *, within: float = 60) -> Any:
+    def wait(look: Callable[[], Any], *, within: float = 300) -> Any:
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             found = look()

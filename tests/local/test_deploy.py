@@ -45,10 +45,11 @@ class Platform:
     def client(self, service: str) -> Any:
         return self.clients_of(self.aws)(service)
 
-    def start(self, file: Path) -> subprocess.Popen[str]:
+    def start(self, file: Path, requests: int = 8) -> subprocess.Popen[str]:
         """Begin a deploy, in a session of its own as a shell's job has one."""
+        words = ["--state", self.state, "--port", "0", "--requests", str(requests), "--json"]
         return subprocess.Popen(
-            [COMMAND, "local", "deploy", file, "--state", self.state, "--port", "0", "--json"],
+            [COMMAND, "local", "deploy", file, *words],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -56,16 +57,16 @@ class Platform:
             start_new_session=True,
         )
 
-    def deploy(self, file: Path = ROOT / "deployments" / "local.yaml") -> dict[str, Any]:
-        process = self.start(file)
-        out, err = process.communicate(timeout=300)
+    def deploy(self, file: Path = ROOT / "deployments" / "local.yaml", requests: int = 8) -> dict[str, Any]:
+        process = self.start(file, requests)
+        out, err = process.communicate(timeout=900)
         assert process.returncode == 0, err
         report: dict[str, Any] = json.loads(out)
         return report
 
     def failing(self, file: Path) -> str:
         process = self.start(file)
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=900)
         assert process.returncode == 1, err
         return err
 
@@ -104,7 +105,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, clients_of: Any) -> Itera
 @pytest.fixture(scope="module")
 def first(platform: Platform) -> dict[str, Any]:
     """The report of the first deploy."""
-    return platform.deploy()
+    return platform.deploy(requests=200)
 
 
 def test_every_stack_of_the_file_is_deployed(first, platform):
@@ -292,7 +293,7 @@ def test_after_an_interrupt_the_next_run_goes_on(first, platform, eventually):
     process = platform.start(platform.variant(("[1, 8]", "[1, 2]")))
     eventually(lambda: _status(platform, "local-Endpoint-filetype") == "UPDATE_IN_PROGRESS")
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=900)
     assert process.returncode == 130
     assert err.strip().splitlines() == ["neuron-cdk: interrupted; run the same again to go on"]
     report = platform.deploy(platform.state / "variant.yaml")
@@ -303,7 +304,7 @@ def test_after_the_embedded_aws_died_the_next_run_goes_on(first, platform, event
     process = platform.start(platform.variant(("[1, 8]", "[1, 3]")))
     eventually(lambda: _status(platform, "local-Endpoint-filetype") == "UPDATE_IN_PROGRESS")
     os.kill(platform.aws.status().pid or 0, signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=900)
     assert process.returncode == 1
     assert "the embedded AWS stopped during the deploy" in err
     assert "Traceback" not in err
