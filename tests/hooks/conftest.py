@@ -15,6 +15,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.hooks.controlled_fleet import Fleet
+from tests.hooks.fleet_aws import FakeAws
+
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -190,3 +193,16 @@ def request_event(inbox: Inbox, model: dict[str, Any]) -> dict[str, Any]:
 def decisions(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
     """The structured lines logged since the last call."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def fleet(
+    load: Callable[[str], ModuleType],
+    aws: Any,
+    inbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Fleet:
+    one = Fleet(load, FakeAws("g-spot", "g-od"), aws, inbox, capsys)
+    one.start(monkeypatch)
+    return one
