@@ -23,7 +23,7 @@ def run(*words: str, before: str = "") -> subprocess.CompletedProcess[str]:
     """``neuron-cdk`` with these words, as the console script runs it."""
     lines = ["import sys", f"sys.path.insert(0, {str(ROOT / 'infra')!r})", before, "import neuron_cdk.cli as cli"]
     script = "\n".join([*lines, "cli.main()"])
-    return subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture

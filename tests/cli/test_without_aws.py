@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> Run:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             env=bare | variables,
         )
 

@@ -101,7 +101,7 @@ def _curl(arguments: list[str], aws: EmbeddedAws) -> None:
     assert given.url.startswith(own)
     body = given.d.encode() if given.d else None
     request = urllib.request.Request(aws.url + given.url.removeprefix(own), body, method=given.X)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         assert answer.status == 200
 
 

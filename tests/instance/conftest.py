@@ -91,6 +91,7 @@ class Instance:
     def __init__(self, root: Path, metadata: Metadata) -> None:
         self.root = root
         self.metadata = metadata
+        self.waits = dict(WAITS)
         for folder in ("bin", "aws", "etc/security/limits.d", "etc/sysctl.d", "etc/systemd/system", "run", "mnt"):
             (root / folder).mkdir(parents=True)
         for folder in (
@@ -188,7 +189,7 @@ class Instance:
         }
 
     def moved(self, text: str) -> str:
-        for wait, short in WAITS.items():
+        for wait, short in self.waits.items():
             text = text.replace(wait, short)
         return PATHS.sub(rf"{self.root}/\1", text)
 

@@ -83,7 +83,7 @@ class Job:
     def run(self, *, path: str = "", **variables: str) -> int:
         """Run to the end; what was printed is in ``printed``."""
         process = self.start(path=path, **variables)
-        self.printed, _ = process.communicate(timeout=60)
+        self.printed, _ = process.communicate(timeout=300)
         return process.returncode
 
     @property
@@ -154,7 +154,7 @@ class Server:
 
     def _call(self, request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=300) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -162,7 +162,7 @@ class Server:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=40)
+        self.process.communicate(timeout=300)
         return self.process.returncode
 
 

@@ -88,7 +88,7 @@ def test_another_path_is_refused(server: Any) -> None:
 
 
 def test_a_body_over_sagemakers_limit_is_refused_unread(server: Any) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.listening["port"], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.listening["port"], timeout=300)
     connection.putrequest("POST", "/invocations")
     connection.putheader("Content-Length", str(26 * 1024 * 1024))
     connection.endheaders()
@@ -107,7 +107,7 @@ def test_requests_at_once_get_their_own_answers(server: Any, original: Any) -> N
 
 
 def test_one_connection_carries_many_requests(server: Any) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.listening["port"], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.listening["port"], timeout=300)
     for _ in range(3):
         connection.request("POST", "/invocations", json.dumps(rows(1)), {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -126,7 +126,7 @@ class TestStart:
 
     def refuse(self, serve: Any, folder: Path, **variables: str) -> str:
         server = serve(folder, **variables)
-        out, err = server.process.communicate(timeout=30)
+        out, err = server.process.communicate(timeout=300)
         assert server.process.returncode == 1
         assert (server.listening, out) == ({}, "")
         (line,) = err.splitlines()
@@ -171,7 +171,7 @@ class TestStart:
 def test_stopping_finishes_the_request_under_way(serve: Any, compiled: Any) -> None:
     server = serve(compiled.output)
     body = json.dumps(rows(4)).encode()
-    with socket.create_connection(("127.0.0.1", server.listening["port"]), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", server.listening["port"]), timeout=300) as client:
         head = f"POST /invocations HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         client.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
         assert client.recv(100).startswith(b"HTTP/1.1 100")  # the server has read this far: the request is under way
@@ -188,12 +188,12 @@ def test_stopping_finishes_the_request_under_way(serve: Any, compiled: Any) -> N
         answer.begin()
         assert answer.status == 200
         assert len(json.load(answer)["outputs"]["target_label"]) == 4
-    assert server.process.wait(timeout=30) == 0
+    assert server.process.wait(timeout=300) == 0
 
 
 def test_stopping_an_idle_server_does_not_wait_for_its_idle_connections(serve: Any, compiled: Any) -> None:
     server = serve(compiled.output)
-    connection = http.client.HTTPConnection("127.0.0.1", server.listening["port"], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.listening["port"], timeout=300)
     connection.request("GET", "/ping")
     connection.getresponse().read()
     assert server.stop() == 0

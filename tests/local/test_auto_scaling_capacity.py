@@ -124,7 +124,7 @@ def shown(embedded_aws: EmbeddedAws) -> Callable[[str], Any]:
     """What GET answers of a control."""
 
     def get(name: str) -> Any:
-        with urllib.request.urlopen(f"{embedded_aws.url}/_neuron_cdk/{name}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{embedded_aws.url}/_neuron_cdk/{name}", timeout=300) as answer:
             return json.load(answer)
 
     return get

@@ -64,7 +64,7 @@ def put(embedded_aws: EmbeddedAws) -> Iterator[Callable[[str, Mapping[str, Any]]
         request = urllib.request.Request(
             f"{embedded_aws.url}/_neuron_cdk/{what}", json.dumps(body).encode(), method="PUT"
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=300).close()
 
     yield send
     send("quotas", {})
@@ -189,7 +189,7 @@ def _run(*words: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env={"PATH": "/usr/bin:/bin"},
     )
 

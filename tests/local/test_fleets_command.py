@@ -105,7 +105,7 @@ def fleets(embedded_aws: EmbeddedAws, tmp_path: Path) -> Callable[..., subproces
             [sys.executable, "-c", script, "fleets", command, str(path), *words, *where],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             env={"PATH": "/usr/bin:/bin"},
         )
 

@@ -163,7 +163,7 @@ def test_a_killed_server_takes_its_processes_along(
 
     os.kill(pid, signal.SIGKILL)
 
-    eventually(lambda: _processes_of(tmp_path) == [], within=5)
+    eventually(lambda: _processes_of(tmp_path) == [])
     assert not own_aws.status().running
 
 

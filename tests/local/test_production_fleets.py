@@ -127,9 +127,9 @@ def test_a_gang_goes_whole_to_the_next_pool_when_its_block_has_no_room_and_comes
 
     fleets.ask("pretrain", action="target", target=16)
 
-    eventually(lambda: fleets.in_service("pretrain") == {"spot": 16}, within=120)
+    eventually(lambda: fleets.in_service("pretrain") == {"spot": 16})
     fleets.reserve(16)
-    eventually(lambda: fleets.in_service("pretrain") == {"capacity-block": 16}, within=120)
+    eventually(lambda: fleets.in_service("pretrain") == {"capacity-block": 16})
     assert fleets.desired("pretrain") == 16
 
 
@@ -151,7 +151,7 @@ def test_a_gang_leaves_a_block_before_ec2_ends_it(fleets: Fleets, eventually: Ca
     """Follows the test before."""
     end = fleets.reserve(16, lasts_s=44 * 60)
 
-    eventually(lambda: fleets.in_service("pretrain") == {"spot": 16}, within=120)
+    eventually(lambda: fleets.in_service("pretrain") == {"spot": 16})
 
     assert fleets.aws.set_clock() < end - 30 * 60
 
@@ -167,9 +167,9 @@ def test_a_gang_that_spot_cannot_hold_any_more_moves_whole_to_on_demand(
 
     fleets.aws.control("interrupt", {"instance": lost})
 
-    eventually(lambda: fleets.in_service("pretrain") == {"on-demand": 16}, within=120)
+    eventually(lambda: fleets.in_service("pretrain") == {"on-demand": 16})
     fleets.ask("pretrain", action="target", target=0)
-    eventually(lambda: fleets.in_service("pretrain") == {}, within=120)
+    eventually(lambda: fleets.in_service("pretrain") == {})
 
 
 def test_a_serving_fleet_falls_back_to_on_demand_and_returns_to_spot_without_losing_an_instance(
@@ -177,11 +177,11 @@ def test_a_serving_fleet_falls_back_to_on_demand_and_returns_to_spot_without_los
 ) -> None:
     fleets.limit(spot=0)
     fleets.ask("serve", action="target", target=6)
-    eventually(lambda: fleets.in_service("serve") == {"on-demand": 6}, within=120)
+    eventually(lambda: fleets.in_service("serve") == {"on-demand": 6})
 
     fleets.limit(spot=None)
 
-    least, deadline = 6, time.monotonic() + 120
+    least, deadline = 6, time.monotonic() + 300
     while fleets.in_service("serve") != {"on-demand": 2, "spot": 4}:
         assert time.monotonic() < deadline, fleets.in_service("serve")
         least = min(least, sum(fleets.in_service("serve").values()))
@@ -200,7 +200,7 @@ def test_an_interruption_is_replaced_by_another_pool(fleets: Fleets, eventually:
 
     fleets.aws.control("interrupt", {"instance": lost})
 
-    eventually(lambda: fleets.in_service("serve") == {"on-demand": 3, "spot": 3}, within=120)
+    eventually(lambda: fleets.in_service("serve") == {"on-demand": 3, "spot": 3})
 
 
 def test_utilization_above_its_target_makes_the_fleet_larger(fleets: Fleets, eventually: Callable[..., Any]) -> None:
@@ -221,4 +221,4 @@ def test_utilization_above_its_target_makes_the_fleet_larger(fleets: Fleets, eve
         )
         return int(fleets.ask("serve", action="show")["state"]["target"]) > 6
 
-    eventually(busy, within=120)
+    eventually(busy)
