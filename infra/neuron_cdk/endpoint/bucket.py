@@ -39,6 +39,7 @@ class EndpointBucket(Construct):
                     {
                         "status": "Enabled",
                         "expirationInDays": retention_days,
+                        "noncurrentVersionExpiration": {"noncurrentDays": 1},
                         "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
                     }
                 ]
@@ -47,6 +48,7 @@ class EndpointBucket(Construct):
                 "destinationBucketName": store.access_log.bucket_name,
                 "logFilePrefix": store.keep_access_logs(),
             },
+            versioning_configuration={"status": "Enabled"},  # a day to take back what was overwritten
             ownership_controls={"rules": [{"objectOwnership": "BucketOwnerEnforced"}]},
             public_access_block_configuration={
                 "blockPublicAcls": True,
