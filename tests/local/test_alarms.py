@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -214,6 +216,45 @@ def test_metrics_are_listed_by_dimension_and_apart_from_others(client: Clients, 
     assert len(listed) == 2
     listed = client("cloudwatch").list_metrics(Namespace=metric.namespace, Dimensions=[{"Name": "EndpointName"}])
     assert [one["Dimensions"] for one in listed["Metrics"]] == [metric.dimensions]
+
+
+def _send(url: str, body: bytes, **headers: str) -> bytes:
+    """As another client than boto3 does."""
+    scope = "Credential=test/20261124/us-east-1/monitoring/aws4_request"
+    request = urllib.request.Request(url, body, {"Authorization": f"AWS4-HMAC-SHA256 {scope}"} | headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def test_json_and_the_query_protocol_say_what_cbor_says(
+    client: Clients, embedded_aws: EmbeddedAws, metric: _Metric, alarm: Callable[..., str]
+) -> None:
+    assert client("cloudwatch").meta.service_model.metadata["protocol"] == "smithy-rpc-v2-cbor"
+    name = alarm()
+    described = {
+        "X-Amz-Target": "GraniteServiceVersion20100801.DescribeAlarms",
+        "Content-Type": "application/x-amz-json-1.0",
+    }
+    by_json = json.loads(_send(embedded_aws.url, json.dumps({"AlarmNames": [name]}).encode(), **described))
+    (found,) = by_json["MetricAlarms"]
+    (expected,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert found["AlarmArn"] == expected["AlarmArn"]
+    assert found["StateUpdatedTimestamp"] == pytest.approx(expected["StateUpdatedTimestamp"].timestamp(), abs=0.01)
+
+    fields = {
+        "Action": "PutMetricData",
+        "Version": "2010-08-01",
+        "Namespace": metric.namespace,
+        "MetricData.member.1.MetricName": "Sent",
+        "MetricData.member.1.Values.member.1": "2.5",
+        "MetricData.member.1.Counts.member.1": "4",
+    }
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    _send(embedded_aws.url, urllib.parse.urlencode(fields).encode(), **form)
+    fields = {"Action": "ListMetrics", "Version": "2010-08-01", "Namespace": metric.namespace}
+    listed = _send(embedded_aws.url, urllib.parse.urlencode(fields).encode(), **form)
+    assert b"<MetricName>Sent</MetricName>" in listed
 
 
 def test_an_alarm_follows_its_metric_and_says_why(

@@ -517,6 +517,38 @@ def test_a_component_wakes_from_zero_by_its_failures(
         eventually(lambda: not sagemaker.list_inference_components(NameContains=name)["InferenceComponents"])
 
 
+def test_a_stack_puts_and_removes_a_targets_scheduled_actions(client: Clients, operate: Callable[..., str]) -> None:
+    identity = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/of-stack/variant/Main"}
+
+    def template(*names: str) -> dict[str, Any]:
+        actions = [
+            {
+                "ScheduledActionName": name,
+                "Schedule": "cron(0 8 ? * MON-FRI *)",
+                "ScalableTargetAction": {"MinCapacity": "2"},
+            }
+            for name in names
+        ]
+        properties = identity | {"ScalableDimension": _COUNT, "MinCapacity": 1, "MaxCapacity": 4}
+        return {
+            "Target": {
+                "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
+                "Properties": properties | {"ScheduledActions": actions},
+            }
+        }
+
+    def names() -> list[str]:
+        found = client("application-autoscaling").describe_scheduled_actions(**identity)["ScheduledActions"]
+        return sorted(action["ScheduledActionName"] for action in found)
+
+    assert operate("create", "scheduled", template("one", "two")) == "CREATE_COMPLETE"
+    assert names() == ["one", "two"]
+    assert operate("update", "scheduled", template("two")) == "UPDATE_COMPLETE"
+    assert names() == ["two"]
+    assert operate("delete", "scheduled") == "DELETE_COMPLETE"
+    assert names() == []
+
+
 def test_targets_policies_and_schedules_outlive_the_server(
     own_aws: EmbeddedAws, clients_of: Callable[[EmbeddedAws], Clients]
 ) -> None:

@@ -45,8 +45,10 @@ class Bucket:
     def add(self, value: float, count: float) -> None:
         self.count += count
         self.total += value * count
-        self.low = min(self.low, value)
-        self.high = max(self.high, value)
+        if value < self.low:
+            self.low = value
+        if value > self.high:
+            self.high = value
         if self.values is not None:
             seen = self.values.get(value)
             if seen is None and len(self.values) >= _EXACT:
@@ -130,7 +132,9 @@ class Series:
 
 def record(namespace: str, name: str, dimensions: Mapping[str, str], value: float, unit: str = "None") -> None:
     """Note one value now, by the clock, for the account and region of this thread's context. From any thread."""
-    put(namespace, name, dimensions, unit, clock.now(), ((value, 1.0),))
+    key, now = key_of(namespace, name, dimensions), clock.now()
+    with _lock:
+        _of(key, unit).bucket(now, now).add(value, 1.0)
 
 
 def put(
