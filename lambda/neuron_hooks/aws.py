@@ -54,11 +54,13 @@ check_botocore(botocore.__version__)
 
 
 @functools.cache
-def client(service: str) -> Any:
-    """A client with standard retries and short waits: a hook is retried as a whole if they do not do."""
+def client(service: str, read_timeout: int = 20) -> Any:
+    """A client with standard retries and short waits (seconds): a hook is retried as a whole if they do not do."""
     return boto3.client(
         service,
-        config=Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 5}),
+        config=Config(
+            connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "total_max_attempts": 5}
+        ),
     )
 
 
@@ -162,6 +164,11 @@ def update_item(request: Mapping[str, Any]) -> bool:
             return False
         raise
     return True
+
+
+def delete_item(request: Mapping[str, Any]) -> None:
+    """Send a DeleteItem request; an item that is not there is deleted."""
+    client("dynamodb").delete_item(**request)
 
 
 # -- Step Functions --------------------------------------------------------------------------------------------------

@@ -62,6 +62,14 @@ class ImageMirror:
     project: str
 
 
+@dataclass(frozen=True)
+class EndpointHook:
+    """``endpoint_key``: the endpoint's name, and its record's in the registry."""
+
+    registry_table: str
+    endpoint_key: str
+
+
 def load(cls: type[T]) -> T:
     """Fill a settings class from the variables named like its fields, in capitals.
 
