@@ -1,8 +1,14 @@
-"""For every test: a Ctrl-C that is sent to a command reaches it."""
+"""For every test: a Ctrl-C that is sent to a command reaches it; what describes AWS's APIs is read once."""
 
 from __future__ import annotations
 
+import functools
 import signal
+
+import botocore.loaders
 
 # A shell that starts the tests in the background has them, and all they start, ignore the signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Each session of boto3 reads and parses the descriptions of its services again, 0.1 s a client; most tests make some.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
