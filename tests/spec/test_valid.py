@@ -278,6 +278,10 @@ def test_nothing_is_wrong(kind: str, findings: Find, whole: Callable[[str], str]
         "0 10 LW * ? *",
         "0 0 ? JAN,jul 2#1 *",
         "0 0 ? * 6L *",
+        "0 0 29 FEB ? *",
+        "0 0 29,30 2 ? 2028/4",
+        "0 0 31 2,3 ? *",
+        "0 0 */31 2 ? *",
     ],
 )
 def test_cron_expressions_that_aws_takes(expression: str) -> None:
@@ -299,6 +303,9 @@ def test_cron_expressions_that_aws_takes(expression: str) -> None:
         ("0 8 1 * MON *", "exactly one"),
         ("0 8 ? * * 26", "26 is not a year"),
         ("0 \u0668 ? * * *", "is not an hour"),
+        ("0 0 30 2 ? *", "there is no day 30 in month 2, so it never comes"),
+        ("0 0 31W APR,JUN ? *", "there is no day 31W in month APR,JUN"),
+        ("0 0 29 2 ? 2026,2027", "so it never comes"),
     ],
 )
 def test_cron_expressions_that_aws_refuses(expression: str, says: str) -> None:

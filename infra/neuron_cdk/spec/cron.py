@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
@@ -30,6 +31,8 @@ def mistake(expression: str) -> str | None:
             return f"{text[:20]} is not {name} ({lowest} to {highest})"
     if (fields[2] == "?") == (fields[4] == "?"):
         return "exactly one of day of month and day of week is ?"
+    if not _has_a_day(fields[2], fields[3], fields[5]):
+        return f"there is no day {fields[2][:20]} in month {fields[3][:20]}, so it never comes"
     return None
 
 
@@ -43,6 +46,28 @@ def last_year(expression: str) -> int | None:
             return None
         last = max(last, _number(end or first))
     return last
+
+
+def _has_a_day(days: str, months: str, years: str) -> bool:
+    """Whether any of the days of month is in the calendar of any of the months and years. All three are valid."""
+    earliest = min(_values(days.removesuffix("W"), 2)) if days[0].isdigit() or "," in days else 1
+    return any(earliest <= monthrange(year, month)[1] for year in _values(years, 5) for month in _values(months, 3))
+
+
+def _values(text: str, field: int) -> set[int]:
+    """The numbers that a valid field stands for."""
+    _, lowest, highest, words, _ = _FIELDS[field]
+    numbers = {word: lowest + index for index, word in enumerate(words)}
+    values: set[int] = set()
+    for item in text.split(","):
+        match = _ITEM.fullmatch(item)
+        assert match
+        first, last, step = match.groups()
+        begin = lowest if first == "*" else numbers.get(first.upper(), _number(first))
+        end = highest if first == "*" or (step and not last) else begin
+        end = numbers.get(last.upper(), _number(last)) if last else end
+        values.update(range(begin, end + 1, int(step or 1)))
+    return values
 
 
 def _valid(item: str, lowest: int, highest: int, words: list[str]) -> bool:
