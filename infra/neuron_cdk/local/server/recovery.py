@@ -8,7 +8,7 @@ import logging
 from . import application_autoscaling, executions, operations
 from .autoscaling import engine
 from .cloudwatch import alarms
-from .sagemaker import endpoints, jobs
+from .sagemaker import jobs, lifecycle
 
 logger = logging.getLogger("neuron_cdk.local")
 
@@ -27,7 +27,7 @@ async def recover() -> None:
         engine.soon()
         alarms.wake()
         executions.tell_of_interrupted()
-        await asyncio.to_thread(endpoints.restart)
+        await asyncio.to_thread(lifecycle.restart)
         application_autoscaling.resume()
         await operations.recover()
     except Exception:  # a server that answers and says what is wrong is worth more than one that never gets ready

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ..api import ServiceError
-from . import alarms, copies, description, rollouts, scaling, store, working
+from . import copies, description, scaling, store, working
 from .copies import Component
+from .deployment import RolledBackError, Watch, check_alarms, size
 from .hosts import HostVariant, Slot
 from .replicas import DeploymentError
-from .rollouts import RolledBackError
 from .store import Record
 from .traffic import Serving
 
@@ -108,7 +108,7 @@ def update(request: Record) -> dict[str, Any]:
     for specification in coming:
         _check(specification)
     policy = request.get("DeploymentConfig", {})
-    alarms.check(policy)
+    check_alarms(policy)
     wanted = request.get("RuntimeConfig", {}).get("CopyCount", record["Desired"])
     _become(record, "Updating")
     working.begin(f"component-{component.name}", _replace, component, request, wanted, policy)
@@ -252,12 +252,12 @@ def _replace(component: Component, request: Record, wanted: int, policy: dict[st
 
 def _roll(component: Component, old: list[Slot], new: list[Slot], policy: dict[str, Any]) -> None:
     update = policy.get("RollingUpdatePolicy", _WHOLE)
-    watch = alarms.Watch(policy)
-    batch = rollouts.size(update["MaximumBatchSize"], max(len(old), 1))
+    watch = Watch(policy)
+    batch = size(update["MaximumBatchSize"], max(len(old), 1))
     for start in range(0, len(old), batch):
         leaving = old[start : start + batch]
         new.extend(component.grow(len(leaving)))
-        rollouts.bake(watch, update["WaitIntervalInSeconds"])
+        watch.bake(update["WaitIntervalInSeconds"])
         component.shrink(leaving)
 
 

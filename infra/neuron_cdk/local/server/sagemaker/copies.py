@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ..clock import clock
-from . import placement, pools, replicas
+from . import containers, placement, pools, replicas
 from .hosts import Host, HostVariant, Slot
 from .replicas import DeploymentError, Replica
 from .store import Record
@@ -179,7 +179,7 @@ def model_of(specification: Record, name: str) -> tuple[Record, Record]:
     if "ModelName" in specification:
         return replicas.container_of(specification["ModelName"], whose=f"inference component {name}")
     given: dict[str, Any] = specification["Container"]
-    reason = replicas.why_not(given["Image"])
+    reason = containers.why_not(given["Image"])
     if reason:
         raise DeploymentError(reason)
     container = {"Image": given["Image"], "Environment": given.get("Environment", {})}

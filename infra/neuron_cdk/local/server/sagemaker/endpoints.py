@@ -6,7 +6,6 @@ from typing import Any
 
 from ..api import Response, ServiceError
 from . import (
-    alarms,
     asynchronous,
     capacity,
     components,
@@ -20,6 +19,7 @@ from . import (
     store,
     working,
 )
+from .deployment import check_alarms
 from .events import become
 from .fleet import Fleet
 from .lifecycle import serving_of
@@ -61,7 +61,7 @@ def update(request: Record) -> dict[str, Any]:
     configuration = _check(config)
     policy = _policy(request, record, configuration)
     refusals.check_policy(policy, configuration)
-    alarms.check(policy)
+    check_alarms(policy)
     serving = _must_serve(record)
     refusals.check_change(name, serving.fleet, configuration)
     kept = _kept(request, serving.fleet)
@@ -108,9 +108,6 @@ def list_all(request: Record) -> dict[str, Any]:
     return {"Endpoints": [{key: record[key] for key in shown} for record in found]} | (
         {"NextToken": token} if token else {}
     )
-
-
-restart = lifecycle.restart
 
 
 def pids(record: Record) -> list[int]:

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import asynchronous, components, faults, replicas, rollouts, sampling, store, working
+from .deployment import RolledBackError
 from .events import become
 from .fleet import Fleet
 from .replicas import DeploymentError
-from .rollouts import Policy, RolledBackError
+from .rollouts import Policy
 from .store import Record
 from .traffic import Serving
 

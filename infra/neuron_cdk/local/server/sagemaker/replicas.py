@@ -114,16 +114,13 @@ def stop(leaving: Iterable[Replica]) -> None:
         thread.join()
 
 
-why_not = containers.why_not
-
-
 def container_of(model_name: str, *, whose: str) -> tuple[Record, Record]:
     """The model and its container. Raises ``DeploymentError`` for a model that is gone or cannot run here."""
     model: Record | None = store.models.get(model_name)
     if model is None:
         raise DeploymentError(f"the model {model_name} of {whose} is gone")
     container: Record = model.get("PrimaryContainer") or model["Containers"][0]
-    reason = why_not(container["Image"])
+    reason = containers.why_not(container["Image"])
     if reason:
         raise DeploymentError(reason)
     return model, container

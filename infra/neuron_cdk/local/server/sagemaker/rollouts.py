@@ -9,18 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import working
-from .alarms import Watch
+from . import components
+from .deployment import Watch, size
 from .fleet import AnyVariant, Fleet
 from .hosts import HostVariant
 from .traffic import Serving
 
 Policy = dict[str, Any]
 _WHOLE = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 100}, "WaitIntervalInSeconds": 0}
-
-
-class RolledBackError(Exception):
-    """Why a deployment was taken back, as FailureReason words it."""
 
 
 def shift(serving: Serving, coming: Fleet, policy: Policy) -> None:
@@ -80,7 +76,7 @@ def _shift_by_steps(leaving: Fleet, coming: Fleet, update: dict[str, Any], watch
     for share in shares:
         coming.share, leaving.share = share, 1.0 - share
         last = share >= 1.0
-        bake(watch, update.get("TerminationWaitInSeconds", 0) if last else routing["WaitIntervalInSeconds"])
+        watch.bake(update.get("TerminationWaitInSeconds", 0) if last else routing["WaitIntervalInSeconds"])
 
 
 def _roll(serving: Serving, coming: Fleet, update: dict[str, Any], watch: Watch) -> None:
@@ -93,7 +89,7 @@ def _roll(serving: Serving, coming: Fleet, update: dict[str, Any], watch: Watch)
             ends = by if new.count < new.desired else old.count
             coming.share, leaving.share = float(new.count), float(max(old.count - ends, 0))
             _move(serving, old, new, all_but=max(old.count - ends, 0))
-            bake(watch, update["WaitIntervalInSeconds"])
+            watch.bake(update["WaitIntervalInSeconds"])
             old.scale(max(old.count - ends, 0))
         old.scale(0)
 
@@ -105,17 +101,8 @@ def _pairs(leaving: Fleet, coming: Fleet) -> list[tuple[AnyVariant, AnyVariant]]
 
 def _move(serving: Serving, leaving: AnyVariant, coming: AnyVariant, *, all_but: int = 0) -> None:
     """Have components follow from instances that leave to those that come."""
-    from . import components  # it deploys as this module does
-
     if isinstance(leaving, HostVariant) and isinstance(coming, HostVariant):
         components.move(serving, leaving, coming, all_but=all_but)
-
-
-def bake(watch: Watch, seconds: float) -> None:
-    """Let a wait of a deployment pass. Raises ``RolledBackError`` as soon as there is a reason to."""
-    reason = working.pause(seconds, watch.look)
-    if reason:
-        raise RolledBackError(reason)
 
 
 def _part(capacity: dict[str, Any], total: int) -> float:
@@ -123,10 +110,3 @@ def _part(capacity: dict[str, Any], total: int) -> float:
     if capacity["Type"] == "INSTANCE_COUNT":
         return min(float(capacity["Value"]) / max(total, 1), 1.0)
     return min(float(capacity["Value"]) / 100, 1.0)
-
-
-def size(capacity: dict[str, Any], total: int) -> int:
-    """Whole instances, or copies, of a ``total``: at least one."""
-    if capacity["Type"] == "CAPACITY_PERCENT":
-        return max(1, total * int(capacity["Value"]) // 100)
-    return int(capacity["Value"])
