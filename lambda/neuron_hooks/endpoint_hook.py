@@ -177,7 +177,7 @@ def _in_service(event: Event, properties: Properties, deadline: Deadline) -> dic
     log.decision("in service", key=key, configuration=asked, images=images, measured_ms=measured)
     return {
         "Configuration": asked,
-        "Measured": ", ".join(f"{what}: {took:.0f} ms" for what, took in measured.items()),
+        "Measured": ", ".join(f"{what}: {took:.0f} ms" for what, took in measured.items())[:_MOST_CHARACTERS],
     }
 
 
