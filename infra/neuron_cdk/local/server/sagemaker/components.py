@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..api import ServiceError
-from . import copies, description, scaling, store, working
+from . import copies, description, faults, scaling, store, working
 from .copies import Component
 from .deployment import RolledBackError, Watch, check_alarms, size
 from .hosts import HostVariant, Slot
@@ -109,6 +109,8 @@ def update(request: Record) -> dict[str, Any]:
         _check(specification)
     policy = request.get("DeploymentConfig", {})
     check_alarms(policy)
+    for specification in coming:
+        faults.begin_update(component.name, specification.get("ModelName"))
     wanted = request.get("RuntimeConfig", {}).get("CopyCount", record["Desired"])
     _become(record, "Updating")
     working.begin(f"component-{component.name}", _replace, component, request, wanted, policy)

@@ -3,7 +3,8 @@
 - ``short``: ``{"ml.trn1.2xlarge": 0}``: how many instances there can be of a type;
 - ``fail``: ``{"<configuration, model or component>": {"error_rate": 1.0, "latency_ms": 500}}``: its containers answer
   that share of the requests with status 500, and all of them so much later;
-- ``fail_next``: ``{"<endpoint>": {…}}``: the same for the configuration that the endpoint is updated to next;
+- ``fail_next``: ``{"<endpoint or component>": {…}}``: the same for the configuration, or the model, that it is updated
+  to next;
 - ``silent_rollback``: ``["<endpoint>"]``: its updates end in service with the configuration before, and no reason.
 
 What is given replaces what was; what is not given stays.
@@ -69,10 +70,10 @@ def of(*names: str | None) -> Fault | None:
     return next((_fail[name] for name in names if name in _fail), None) if _fail else None
 
 
-def begin_update(endpoint: str, config: str) -> None:
-    """The endpoint is being updated to ``config``: what its next configuration does wrong, this one does."""
-    if endpoint in _fail_next:
-        _fail[config] = _fail_next.pop(endpoint)
+def begin_update(name: str, coming: str | None) -> None:
+    """The endpoint or component is being updated to ``coming``: what its next does wrong, this one does."""
+    if coming and name in _fail_next:
+        _fail[coming] = _fail_next.pop(name)
 
 
 def rolls_back_silently(endpoint: str) -> bool:
