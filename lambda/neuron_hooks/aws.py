@@ -56,12 +56,24 @@ check_botocore(botocore.__version__)
 @functools.cache
 def client(service: str, read_timeout: int = 20) -> Any:
     """A client with standard retries and short waits (seconds): a hook is retried as a whole if they do not do."""
-    return boto3.client(
+    made = boto3.client(
         service,
         config=Config(
             connect_timeout=5, read_timeout=read_timeout, retries={"mode": "standard", "total_max_attempts": 5}
         ),
     )
+    if service == "sagemaker":
+        made.meta.events.register("after-call.sagemaker.DescribeEndpointConfig", _with_whole_variants)
+    return made
+
+
+def _with_whole_variants(http_response: Any, parsed: dict[str, Any], **_: object) -> None:
+    """Give variants as SageMaker sent them: instance pools are younger than the botocore of some runtimes, which drops
+    what it does not know (``docs/adr/0004-boto3-in-lambda.md``).
+    """
+    if http_response.status_code == 200:
+        sent = json.loads(http_response.content)
+        parsed |= {name: sent[name] for name in ("ProductionVariants", "ShadowProductionVariants") if name in sent}
 
 
 # -- S3 --------------------------------------------------------------------------------------------------------------

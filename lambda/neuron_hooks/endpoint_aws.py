@@ -190,13 +190,14 @@ def registered(addresses: Iterable[Address]) -> dict[Address, Registered]:
                 ScalableDimension=dimension,
                 ResourceIds=ids[start : start + _MOST_IDS],
             )
-    there = [Address(one["ResourceId"], one["ScalableDimension"]) for one in found]
+    there = {Address(one["ResourceId"], one["ScalableDimension"]): one for one in found}
     return {
         at: endpoint_seen.registered(
+            one,
             _all("describe_scaling_policies", "ScalingPolicies", **at.request()),
             _all("describe_scheduled_actions", "ScheduledActions", **at.request()),
         )
-        for at in there
+        for at, one in there.items()
     }
 
 

@@ -5,7 +5,7 @@ Alarms go before the policies they call: a policy that is gone does not tell wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from . import endpoint_aws, endpoint_scaling, log
 from .endpoint_declaration import Declaration, Target
@@ -39,7 +39,7 @@ def restore(endpoint: str, declaration: Declaration) -> list[str]:
     there = endpoint_aws.registered(wanted)
     missing = [at for at, target in wanted.items() if not endpoint_scaling.is_whole(at, target, there.get(at))]
     for at in missing:
-        _fit(endpoint, at, wanted[at], there.get(at), [])
+        _fit(endpoint, at, wanted[at], there.get(at), [wanted[at]])
     return [at.id for at in missing]
 
 
@@ -70,7 +70,7 @@ def _known(endpoint: str, before: Iterable[Declaration]) -> dict[Address, list[T
     return found
 
 
-def _fit(endpoint: str, at: Address, target: Target, there: Registered | None, before: Iterable[Target]) -> None:
+def _fit(endpoint: str, at: Address, target: Target, there: Registered | None, before: Sequence[Target]) -> None:
     stale = endpoint_scaling.standing_alarms(at, there)
     for old in before:
         stale |= endpoint_scaling.alarms(at, old)
@@ -81,7 +81,8 @@ def _fit(endpoint: str, at: Address, target: Target, there: Registered | None, b
             endpoint_aws.delete_policy(at, name)
         for name in endpoint_scaling.undeclared_schedules(target, there):
             endpoint_aws.delete_schedule(at, name)
-    endpoint_aws.register(at, target)
+    if not endpoint_scaling.keeps_limits(target, there, before):
+        endpoint_aws.register(at, target)
     for policy in target.policies:
         endpoint_aws.put_policy(at, policy, endpoint)
     for schedule in target.schedules:

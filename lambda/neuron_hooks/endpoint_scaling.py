@@ -76,6 +76,17 @@ def is_whole(at: Address, target: Target, registered: Registered | None) -> bool
     )
 
 
+def keeps_limits(target: Target, registered: Registered | None, before: Iterable[Target]) -> bool:
+    """Whether a target keeps the limits that a scheduled action has set: until its next one, or until others than
+    before are declared. A deployment at noon must not take the night's number of instances.
+    """
+    return (
+        registered is not None
+        and registered.limits in [(schedule.min, schedule.max) for schedule in target.schedules]
+        and {(old.min, old.max) for old in before} == {(target.min, target.max)}
+    )
+
+
 def undeclared_policies(target: Target, registered: Registered) -> list[str]:
     return _others(registered.policies, (policy.name for policy in target.policies))
 

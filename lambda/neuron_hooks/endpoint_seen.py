@@ -67,8 +67,12 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A scalable target that there is: ``policies`` by name, each with the names of the alarms that call it."""
+    """A scalable target that there is: ``policies`` by name, each with the names of the alarms that call it.
 
+    :param limits: the least and the most in force, which a scheduled action may have set.
+    """
+
+    limits: tuple[int, int]
     policies: Mapping[str, tuple[str, ...]]
     stepping: frozenset[str]
     schedules: frozenset[str]
@@ -130,9 +134,12 @@ def _images(deployed: Sequence[Mapping[str, Any]]) -> Images:
     )
 
 
-def registered(policies: Sequence[Mapping[str, Any]], schedules: Sequence[Mapping[str, Any]]) -> Registered:
-    """The answers of DescribeScalingPolicies and DescribeScheduledActions for one target."""
+def registered(
+    target: Mapping[str, Any], policies: Sequence[Mapping[str, Any]], schedules: Sequence[Mapping[str, Any]]
+) -> Registered:
+    """The answers of DescribeScalableTargets, DescribeScalingPolicies and DescribeScheduledActions for one target."""
     return Registered(
+        limits=(target["MinCapacity"], target["MaxCapacity"]),
         policies={one["PolicyName"]: tuple(alarm["AlarmName"] for alarm in one.get("Alarms", ())) for one in policies},
         stepping=frozenset(one["PolicyName"] for one in policies if one["PolicyType"] == "StepScaling"),
         schedules=frozenset(one["ScheduledActionName"] for one in schedules),
