@@ -36,11 +36,13 @@ def eventually() -> Callable[..., Any]:
 
     def wait(look: Callable[[], Any], *, within: float = 300) -> Any:
         deadline = time.monotonic() + within
+        pause = 0.02
         while time.monotonic() < deadline:
             found = look()
             if found:
                 return found
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)  # whoever is waited for needs the processor, too
         raise AssertionError(f"nothing came of it in {within:.0f} s")
 
     return wait

@@ -48,9 +48,12 @@ class Release:
         self._folder = folder
         self._eventually = eventually
         self._session = boto3.Session("test", "test", region_name="us-east-1")
+        self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        return self._session.client(service, endpoint_url=self.aws.url)
+        if service not in self._clients:
+            self._clients[service] = self._session.client(service, endpoint_url=self.aws.url)
+        return self._clients[service]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [COMMAND, *words, "--state", self.aws.state_dir]
