@@ -170,7 +170,7 @@ def _models(clients: Clients, deployment: spec.Deployment, *, since: float) -> d
 
 
 def _endpoints(clients: Clients, deployment: spec.Deployment, requests: int) -> dict[str, dict[str, Any]]:
-    """Real requests to each endpoint that answers at once with the sample, compared with the original model's answers."""
+    """Requests to each endpoint that answers at once with the sample; how its answers compare with the original."""
     answers = {}
     for name, endpoint in deployment.endpoints.items():
         physical = clients.outputs(f"{deployment.name}-Endpoint-{name}")["EndpointName"]
