@@ -461,6 +461,29 @@ def test_the_stacks_way_back_from_a_bad_version_brings_scaling_back(stack: Deplo
     assert stack.aws.state() == before
 
 
+def test_what_a_failed_version_had_registered_goes_on_the_way_back(
+    stack: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scales(name: str) -> dict[str, Any]:
+        return target(name, step("wake"), resource="component")
+
+    one = stack.declared(1, scales("mini-1"), components={"mini-1": 1})
+    stack.create(one)
+    two = stack.declared(2, scales("mini-1"), scales("mini-2"), components={"mini-1": 1, "mini-2": 1})
+    with monkeypatch.context() as patched:
+
+        def refused(**_: Any) -> None:
+            raise error("AccessDeniedException", "UpdateItem")
+
+        patched.setattr(stack.aws, "update_item", refused)
+        assert stack.update(two, one)["Status"] == "FAILED"
+    assert set(stack.aws.alarms) == {"mini-1-wake", "mini-2-wake"}
+    stack.declared(1, scales("mini-1"), components={"mini-1": 1})
+    assert stack.update(one, two)["Status"] == "SUCCESS"
+    assert set(stack.aws.targets) == {"inference-component/mini-1"}
+    assert set(stack.aws.alarms) == {"mini-1-wake"}
+
+
 def test_an_event_of_a_version_that_is_not_verified_yet_registers_nothing(stack: Deployment) -> None:
     changed(stack)
     stack.aws.serve("c2")
