@@ -217,6 +217,7 @@ def alarm(client: Clients) -> Callable[[], None]:
         EvaluationPeriods=1,
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",  # else a state set by hand lasts until the next look
     )
     client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue="OK", StateReason="test")
 
