@@ -170,7 +170,7 @@ class Model(Part):
     size_gb: Annotated[float, Field(strict=True, gt=0, le=10_000)] | None = None
     """Size of the compiled model on a disk, GB: endpoints leave room and time for it. Default: not known."""
     smoke_test: SmokeTest | None = None
-    """Run before traffic reaches a new version."""
+    """Sent to every new version; an answer that is wrong or late takes the version back."""
 
 
 class Efa(Part):
