@@ -62,7 +62,8 @@ snapshots: $(READY) ## Accept the templates as they are now (say why in the comm
 bench: $(READY) ## Measure synth, validate, cold start and the local deploy; results in benchmarks/results/
 	@$(AWS_FREE) python -m benchmarks
 
-docs: $(READY) ## Draw the diagrams and write the generated reference pages
+docs: $(READY) ## Record a run of endpoints that scale, draw the pictures, write the reference pages
+	@$(AWS_FREE) python -m docs.scaling_run
 	@$(AWS_FREE) python -m docs.build
 
 clean: ## Remove everything make made (the embedded AWS is stopped first)

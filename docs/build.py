@@ -1,4 +1,4 @@
-"""``make docs``: draw the pictures and write the reference pages, from the code and nothing else.
+"""``make docs``: draw the pictures and write the reference pages, from the code, and one picture from a recorded run.
 
 A test builds them again and compares, so that they cannot fall behind.
 """
@@ -21,7 +21,12 @@ ROOT = DOCS.parent
 
 def build(folder: Path) -> list[Path]:
     """Write everything that is generated below ``folder``, which stands for ``docs/``; gives the files."""
-    made = {"images/architecture.svg": architecture(), "images/fleet-day.svg": fleet_day(), **pages.reference()}
+    made = {
+        "images/architecture.svg": architecture(),
+        "images/fleet-day.svg": fleet_day(),
+        "images/endpoint-scaling.svg": endpoint_scaling(),
+        **pages.reference(),
+    }
     for name, text in made.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +52,14 @@ def fleet_day() -> str:
     from . import day, timeline
 
     return timeline.draw([make() for make in day.DAYS], title="A day of two fleets while capacity comes and goes")
+
+
+def endpoint_scaling() -> str:
+    """Two endpoints under a load that rises and falls, as it was recorded."""
+    from . import curve, scaling_record
+
+    recorded = scaling_record.read((DOCS / "images" / "endpoint-scaling.json").read_text())
+    return curve.draw(recorded, title="Endpoints whose size follows their load")
 
 
 if __name__ == "__main__":

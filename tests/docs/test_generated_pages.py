@@ -27,13 +27,14 @@ def test_the_committed_pages_are_those_the_code_gives(built):
         path.relative_to(ROOT / "docs"): path.read_text()
         for folder in ("images", "reference")
         for path in (ROOT / "docs" / folder).iterdir()
+        if path.suffix != ".json"  # recorded, not made from the code
     }
     assert made.keys() == committed.keys()
     stale = [str(name) for name in made if made[name] != committed[name]]
     assert not stale, f"run make docs: {', '.join(stale)}"
 
 
-@pytest.mark.parametrize("picture", ["architecture", "fleet-day"])
+@pytest.mark.parametrize("picture", ["architecture", "fleet-day", "endpoint-scaling"])
 def test_a_picture_is_drawn_inside_its_frame(built, picture):
     """Every box and every text begins within the view; nothing is cut off."""
     root = ElementTree.fromstring((built / "images" / f"{picture}.svg").read_text())
