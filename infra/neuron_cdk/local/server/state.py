@@ -13,7 +13,10 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +49,12 @@ _OURS: dict[str, Any] = {
     "clock": clock,
 }
 
+_REST = 4
+"""So many times the duration of a save pass until the next one."""
+
 _folder: Path
+_coming: asyncio.Future[None] | None = None
+_rested_at = 0.0
 _lock = threading.Lock()
 _written: dict[int, tuple[bytes, str]] = {}
 """Contents of the last save by identity: what has not changed is not hashed again."""
@@ -75,11 +83,27 @@ def save() -> None:
         _save()
     else:
         # Requests are handled on the loop: while it saves, none of them changes anything.
-        asyncio.run_coroutine_threadsafe(_save_on_loop(), loop).result()
+        with suppress(CancelledError):  # the server ends, and saves as it does
+            asyncio.run_coroutine_threadsafe(_join(), loop).result()
 
 
-async def _save_on_loop() -> None:
+async def _join() -> None:
+    """The next save that begins; all who ask before it does have it in common."""
+    global _coming
+    if _coming is None:
+        _coming = asyncio.ensure_future(_save_when_rested())
+    await asyncio.shield(_coming)
+
+
+async def _save_when_rested() -> None:
+    """Save, and no sooner than several times as long after the last as that took: meanwhile nobody is answered."""
+    global _coming, _rested_at
+    await asyncio.sleep(max(_rested_at - time.monotonic(), 0))
+    _coming = None
+    began = time.monotonic()
     _save()
+    ended = time.monotonic()
+    _rested_at = ended + _REST * (ended - began)
 
 
 def _save() -> None:
