@@ -70,7 +70,7 @@ SHAPES: dict[str, Shape] = {
             most=2,
             instance_types=["ml.m5.xlarge"],
             components=[_component("main", 1, 1), _component("other", 1, 1)],
-            rollout={"kind": "rolling", "percent": 50, **_WATCHED},
+            rollout={"kind": "rolling", "percent": 50},
         ),
         ask="component",
     ),

@@ -37,7 +37,7 @@ COMMAND = Path(sys.executable).with_name("neuron-cdk")
 SPEED = 30  # a minute of bake is two seconds of test
 PATIENCE_S = 300
 BODY = json.dumps(REQUEST)
-INJECTED = "error (500)"  # what the new, failing containers answer with; anything else that fails is a lost request
+INJECTED = "the model failed: as asked for"  # by the new containers; anything else that fails is a lost request
 ASLEEP = "no capacity to process this request"  # of a component that nobody has asked for a while
 
 
