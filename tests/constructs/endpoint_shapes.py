@@ -80,7 +80,7 @@ def endpoint_shapes(endpoint: Callable[..., None], model: Callable[..., spec.Mod
             spec.Component(model="large", copies=spec.Range(min=1, max=1), accelerators=2, cpus=4, memory_mib=8192),
         ],
         scaling=concurrent,
-        rollout=spec.Rollout(max_error_rate=0.02),
+        rollout=spec.Rollout(alarms=("neuron-errors",)),
     )
     endpoint(
         "sleeping-components",

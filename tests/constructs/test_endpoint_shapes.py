@@ -172,12 +172,17 @@ def test_what_may_sleep_starts_awake(components):
     assert component["RuntimeConfig"] == {"CopyCount": 1}
 
 
-def test_components_are_updated_in_batches_and_sent_back_by_their_own_alarm(components, resources):
+def test_components_are_updated_in_batches_and_watched_by_named_alarms_alone(components, resources):
+    """None of ours: no dimension would tell new copies from old ones."""
     first = components("components-endpoint")[1]
-    (alarm,) = first["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
-    watched = resources("components-endpoint", "AWS::CloudWatch::Alarm")[alarm["AlarmName"]["Ref"]]
-    assert json.dumps(watched).count(first["InferenceComponentName"]) == 2
-    assert first["DeploymentConfig"]["RollingUpdatePolicy"]["MaximumBatchSize"]["Value"] == 50
+    assert first["DeploymentConfig"] == {
+        "RollingUpdatePolicy": {
+            "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+            "WaitIntervalInSeconds": 300,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "neuron-errors"}]},
+    }
+    assert not resources("components-endpoint", "AWS::CloudWatch::Alarm")
 
 
 def test_callers_may_ask_the_components(template):

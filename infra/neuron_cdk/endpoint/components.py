@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
@@ -13,8 +12,7 @@ from .. import spec
 from ..resource import resource
 from .metrics import InvocationMetrics
 from .names import component_name
-from .role import let_it_see_alarms
-from .rollout import RolloutAlarms, component_deployment_config
+from .rollout import component_deployment_config
 from .variants import Served
 
 
@@ -31,14 +29,10 @@ class EndpointComponent(Construct):
         on: sagemaker.CfnEndpoint,
         endpoint_name: str,
         served: Served,
-        role: iam.Role,
     ) -> None:
         super().__init__(scope, construct_id)
         self.component, self.served = component, served
         self.name = component_name(endpoint_name, component.model)
-        alarms = RolloutAlarms(
-            self, "Alarms", rollout=endpoint.rollout, dimensions={"InferenceComponentName": self.name}
-        ).alarms
         hosted = spec.hosting([served.compiled.size_gb], endpoint.instance_types, endpoint.hosting)
         self.resource = resource(
             sagemaker.CfnInferenceComponent,
@@ -57,12 +51,8 @@ class EndpointComponent(Construct):
             },
             # A component is not made without a copy; scaling takes it to zero afterwards.
             runtime_config={"copyCount": max(component.copies.min, 1)},
-            deployment_config=component_deployment_config(
-                endpoint, [*(alarm.ref for alarm in alarms), *endpoint.rollout.alarms]
-            ),
+            deployment_config=component_deployment_config(endpoint, endpoint.rollout.alarms),
         )
-        if alarms:
-            self.resource.add_resource_dependency(let_it_see_alarms(self, "SeeAlarms", role=role, alarms=alarms))
 
     @property
     def metrics(self) -> InvocationMetrics:

@@ -292,7 +292,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
         return made
 
     def _alarms(self, configuration: str) -> list[cloudwatch.CfnAlarm]:
-        """On the new fleet of each production variant. Components have alarms of their own."""
+        """On the new fleet of each production variant."""
         endpoint = self._endpoint
         if endpoint.components or spec.on_inf1(endpoint):
             return []
@@ -326,7 +326,6 @@ class NeuronEndpoint(Construct, EndpointMetrics):
                 on=self.resource,
                 endpoint_name=self.endpoint_name,
                 served=self._served[component.model],
-                role=self.role,
             )
             for component in self._endpoint.components
         ]

@@ -20,8 +20,8 @@ class RolloutAlarms(Construct):
     """In alarm when a fleet fails too many requests, or answers too slowly; what sends a new version back.
 
     They watch by ``EndpointConfigName`` and so the new fleet alone: an alarm on the whole endpoint would abort the very
-    deployment that mends a failing one. Components are updated in place and have no such dimension; theirs watch old
-    and new copies together (SageMaker guide, *Auto-Rollback Configuration and Monitoring* and *Metrics*).
+    deployment that mends a failing one (SageMaker guide, *Auto-Rollback Configuration and Monitoring*). Components are
+    updated in place and have no such dimension, so the file gives them no limits.
 
     A minute without requests breaches nothing.
     """

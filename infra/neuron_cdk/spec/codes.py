@@ -162,6 +162,7 @@ _ERRORS = {
     "NCDK-ROLLOUT-011": "A wait between shifts where there is one shift.",
     "NCDK-ROLLOUT-012": "Two waits for a rollout that has one.",
     "NCDK-ROLLOUT-013": "A rollout is watched by too many alarms.",
+    "NCDK-ROLLOUT-014": "Limits for components, whose new copies no metric tells from the old.",
     "NCDK-CLUSTER-001": "HyperPod does not run the instance type.",
     "NCDK-CLUSTER-002": "FSx for Lustre has no such size.",
     "NCDK-BUDGET-001": "This is not an e-mail address.",

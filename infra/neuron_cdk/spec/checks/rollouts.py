@@ -64,6 +64,16 @@ def rollouts_are_watched(endpoint: Endpoint, _: Surroundings) -> Iterator[Proble
     rollout = endpoint.rollout
     if on_inf1(endpoint):
         return
+    for field in ("max_error_rate", "max_p99_ms"):
+        if endpoint.components and getattr(rollout, field) is not None:
+            yield Problem(
+                "NCDK-ROLLOUT-014",
+                ("rollout", field),
+                "no metric tells a component's new copies from its old ones: an alarm on both stays on while a version "
+                "fails, and so refuses the very update that would mend it",
+                "alarms of yours, by name",
+                f"remove {field}; a smoke_test takes back what fails",
+            )
     scarce = any(host and host.accelerators for host in map(instance, endpoint.instance_types))
     if rollout.kind not in (None, "rolling") and scarce and not endpoint.components and endpoint.size.max > 1:
         most = sum(most_instances(endpoint, variant) for variant in variants(endpoint))
