@@ -9,6 +9,7 @@ from functools import cache
 from weakref import WeakKeyDictionary
 
 from aws_cdk import Aws, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -36,6 +37,7 @@ def arn(scope: Construct, service: str, resource: str) -> str:
 
 
 _key_arns: WeakKeyDictionary[kms.IKey, str] = WeakKeyDictionary()
+_tables: WeakKeyDictionary[dynamodb.ITable, tuple[str, str]] = WeakKeyDictionary()
 
 
 def key_arn(key: kms.IKey) -> str:
@@ -43,6 +45,13 @@ def key_arn(key: kms.IKey) -> str:
     if key not in _key_arns:
         _key_arns[key] = key.key_arn
     return _key_arns[key]
+
+
+def table(of: dynamodb.ITable) -> tuple[str, str]:
+    """The name and the ARN of a table, which every fleet and endpoint asks for."""
+    if of not in _tables:
+        _tables[of] = of.table_name, of.table_arn
+    return _tables[of]
 
 
 def is_token(value: str) -> bool:

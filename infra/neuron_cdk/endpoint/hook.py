@@ -12,7 +12,7 @@ from constructs import Construct
 
 from ..hook_function import HookFunction
 from ..model import ArtifactStore
-from ..place import arn, partition, place
+from ..place import arn, partition, place, table
 from ..resource import resource
 from ..roles import Allow
 
@@ -54,7 +54,7 @@ class EndpointHook(Construct):
             "Function",
             entry="endpoint_hook",
             key=store.key,
-            environment={"REGISTRY_TABLE": store.registry.table_name, "ENDPOINT_KEY": endpoint},
+            environment={"REGISTRY_TABLE": table(store.registry)[0], "ENDPOINT_KEY": endpoint},
             allow=[*_rights(self, endpoint, components, store), *allow],
             timeout_seconds=_SECONDS,
         )
@@ -123,7 +123,7 @@ def _rights(scope: Construct, endpoint: str, components: Sequence[str], store: A
     rights = [
         Allow(
             ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-            [store.registry.table_arn],
+            [table(store.registry)[1]],
             when={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"endpoint#{endpoint}"]}},
         ),
         store.use_key(),

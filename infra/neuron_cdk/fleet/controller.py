@@ -13,7 +13,7 @@ from constructs import Construct
 from .. import spec
 from ..hook_function import HookFunction
 from ..model import ArtifactStore
-from ..place import arn
+from ..place import arn, table
 from ..resource import resource
 from ..roles import Allow
 from .group import PoolGroup
@@ -66,7 +66,7 @@ class FleetController(Construct):
             entry="fleet_controller",
             key=store.key,
             environment={
-                "REGISTRY_TABLE": store.registry.table_name,
+                "REGISTRY_TABLE": table(store.registry)[0],
                 "FLEET": json.dumps(configuration),  # group names, the only tokens in it, need no escape
             },
             allow=self._rights(scope, store, fleet),
@@ -119,7 +119,7 @@ class FleetController(Construct):
         return [
             Allow(
                 ["dynamodb:GetItem", "dynamodb:UpdateItem"],
-                [store.registry.table_arn],
+                [table(store.registry)[1]],
                 when={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"fleet#{fleet}"]}},
             ),
             store.use_key(),
