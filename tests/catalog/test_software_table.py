@@ -65,6 +65,8 @@ def test_a_combination_has_image_versions_and_sources() -> None:
         ("trn1", "neuronx-cc", "processing", "2.31.1"),
         ("trn1", "neuronx-cc", "ec2", "2.32.0"),
         ("inf2", "tensorflow-neuronx", "endpoint", "2.17.0"),
+        ("inf1", "torch-neuron", "endpoint", "2.20.2"),
+        ("inf1", "torch-neuron", "processing", "2.20.2"),
         ("cpu", "onnxruntime", "endpoint", "1.32.0"),
     ],
 )
@@ -119,6 +121,23 @@ def test_the_cpu_image_belongs_to_the_embedded_aws() -> None:
     assert (found.host_driver, found.neuron_compiler_version, found.warnings) == (None, None, ())
 
 
+def test_the_first_inferentia_has_the_last_image_of_its_own_stack() -> None:
+    found = resolve("inf1", "torch-neuron", "endpoint")
+    assert found.image == (
+        "763104351884.dkr.ecr.us-east-1.amazonaws.com/"
+        "pytorch-inference-neuron:1.13.1-neuron-py310-sdk2.20.2-ubuntu20.04"
+    )
+    assert (found.framework_version, found.python, found.os) == ("1.13.1", "3.10", "ubuntu-20.04")
+    assert found.neuron_compiler_version == "1.24.0.0"  # neuron-cc, not the SDK's neuronx-cc
+    assert (found.host_driver, found.warnings) == (None, ())
+    assert resolve("inf1", "torch-neuron", "ec2").host_driver == software.host_driver("inf1")
+
+
+def test_whether_the_image_of_the_first_inferentia_compiles_is_inferred() -> None:
+    (warning,) = resolve("inf1", "torch-neuron", "processing").warnings
+    assert warning.startswith("inferred: that torch-neuron compiles in this image")
+
+
 def test_what_the_endpoint_driver_was_not_shown_to_run_is_a_warning() -> None:
     found = resolve("inf2", "torch-neuronx", "endpoint", sdk="2.29.1")
     assert found.host_driver == "2.19"
@@ -155,7 +174,11 @@ def test_what_is_inferred_says_so_for_the_chips_concerned() -> None:
 @pytest.mark.parametrize(
     ("target", "engine", "service", "sdk", "says", "last"),
     [
-        ("inf1", "torch-neuronx", "endpoint", None, "needs torch-neuron, whose last image is", "2.20.2"),
+        ("inf1", "torch-neuronx", "endpoint", None, "compile for it with torch-neuron, or for inf2", None),
+        ("inf2", "torch-neuron", "endpoint", None, "for the first Inferentia only; use torch-neuronx", None),
+        ("cpu", "torch-neuron", "endpoint", None, "target cpu is for engine onnxruntime", None),
+        ("inf1", "torch-neuron", "training", None, "the first Inferentia and torch-neuron are for inference", None),
+        ("inf1", "torch-neuron", "endpoint", "2.31.1", "is the last image with torch-neuron", "2.20.2"),
         ("inf1", "onnxruntime", "endpoint", None, "ONNX Runtime compiles for target cpu only", None),
         ("inf2", "onnxruntime", "processing", None, "ONNX Runtime compiles for target cpu only", None),
         ("cpu", "torch-neuronx", "endpoint", None, "target cpu is for engine onnxruntime", None),
@@ -203,7 +226,7 @@ def test_the_living_cells_are_these() -> None:
     """The whole table at a glance; every other cell is dead, with a reason."""
     chips = ("inf2", "trn1", "trn1n", "trn2")
     served = {"endpoint", "processing", "ec2"}
-    expected = {("cpu", "onnxruntime"): {"endpoint", "processing"}}
+    expected = {("cpu", "onnxruntime"): {"endpoint", "processing"}, ("inf1", "torch-neuron"): served}
     for chip in chips:
         training = set() if chip == "inf2" else {"training"}
         expected[chip, "torch-neuronx"] = served | training
@@ -233,7 +256,7 @@ def test_every_living_cell_names_its_sources(target: str, engine: str, service: 
     ("given", "says"),
     [
         ({"target": "inf3"}, "no target 'inf3'; did you mean inf2?"),
-        ({"engine": "torch-neuron"}, "no engine 'torch-neuron'; did you mean torch-neuronx?"),
+        ({"engine": "torch-neuronxx"}, "no engine 'torch-neuronxx'; did you mean torch-neuronx?"),
         ({"service": "endpoints"}, "no service 'endpoints'; did you mean endpoint?"),
         ({"sdk": "2.331.1"}, "no SDK '2.331.1'; did you mean 2.33.1?"),
         ({"engine": "?"}, "no engine '?'; known: torch-neuronx, optimum"),

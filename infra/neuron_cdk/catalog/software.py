@@ -26,6 +26,7 @@ ENGINES = (
     "vllm",
     "neuronx-cc",
     "tensorflow-neuronx",
+    "torch-neuron",
     "onnxruntime",
 )
 SERVICES = {
@@ -74,7 +75,7 @@ class Software:
     host_driver: str | None  # Neuron driver of the service's hosts; None where none is needed or none is documented
     image: str  # full URI for the region
     image_digest: str | None
-    neuron_compiler_version: str | None  # neuronx-cc of the SDK; None for target cpu
+    neuron_compiler_version: str | None  # neuronx-cc of the SDK, neuron-cc for inf1; None for target cpu
     warnings: tuple[str, ...]
     sources: tuple[str, ...]  # ids of catalog.provenance
 
@@ -109,7 +110,7 @@ def resolve(*, target: str, engine: str, service: str, region: str, sdk: str | N
         host_driver=host["driver"] if host else None,
         image=_uri(image, region),
         image_digest=image.get("digest"),
-        neuron_compiler_version=release["neuronx_cc"] if release else None,
+        neuron_compiler_version=image.get("compiler", release["neuronx_cc"] if release else None),
         warnings=_warnings(image, target, service),
         sources=tuple(dict.fromkeys(sources)),
     )
@@ -281,8 +282,9 @@ def _warnings(image: _Record, target: str, service: str) -> tuple[str, ...]:
         )
     if service == "training":
         found.append("the Neuron driver of SageMaker's training hosts is documented nowhere")
-    if target in image.get("note", {}).get("targets", ()):
-        found.append(image["note"]["says"])
+    note = image.get("note", {})
+    if target in note.get("targets", ()) and service in note.get("services", SERVICES):
+        found.append(note["says"])
     return tuple(found)
 
 
