@@ -1,5 +1,5 @@
-"""What AWS's PyTorch Neuron serving container runs for an artifact of engine ``torch-neuronx``: its
-``code/inference.py``.
+"""What AWS's PyTorch Neuron serving container runs for an artifact of engine ``torch-neuronx`` or
+``torch-neuron``: its ``code/inference.py``.
 
 The container's toolkit (aws/sagemaker-pytorch-inference-toolkit) calls ``model_fn`` once in each worker, then
 ``input_fn``, ``predict_fn`` and ``output_fn`` for every request. Requests and answers are those of target ``cpu``:
@@ -31,6 +31,9 @@ class Model:
     def __init__(self, folder: Path) -> None:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         _verify(folder, manifest["files"])
+        if manifest["engine"] == "torch-neuron":
+            # Without it TorchScript does not know neuron::forward (Neuron's troubleshooting guide for torch-neuron).
+            import torch_neuron  # noqa: F401
         self.inputs = manifest["inputs"]
         self.outputs = manifest["outputs"]
         programs = sorted(manifest["programs"], key=lambda entry: entry["batch_size"])

@@ -36,6 +36,23 @@ def hlo(job: Any) -> Any:
 
 
 @pytest.fixture
+def torchscript(job: Any) -> Any:
+    """A job for engine torch-neuron with one TorchScript file."""
+    job.request["model"] |= {
+        "name": "vision",
+        "engine": "torch-neuron",
+        "target": "inf1",
+        "sdk": "2.20.2",
+        "dtype": "bf16",
+        "batch_sizes": [1, 2],
+        "task": "image-classification",
+    }
+    (job.source / "model.pt").write_text("{}")
+    (job.source / "inputs.json").write_text('[{"name": "pixels", "dtype": "float32", "shape": ["batch", 3, 4]}]')
+    return job
+
+
+@pytest.fixture
 def hugging_face(job: Any) -> Any:
     """A job for engine torch-neuronx with a Hugging Face folder."""
     job.request["model"] |= {
@@ -186,23 +203,78 @@ class TestTorchNeuronx:
         assert message in hugging_face.message.read_text()
 
 
+class TestTorchNeuron:
+    def test_every_shape_is_traced_with_the_documented_arguments(self, torchscript: Any, stand_ins: str) -> None:
+        assert torchscript.run(path=stand_ins, NEURON_CC_FLAGS="--fast-math all") == 0, torchscript.printed
+        manifest = torchscript.manifest
+        assert manifest["programs"] == [
+            {"file": "batch-1.pt", "batch_size": 1},
+            {"file": "batch-2.pt", "batch_size": 2},
+        ]
+        for rows in (1, 2):
+            traced = json.loads((torchscript.output / f"batch-{rows}.pt").read_text())
+            assert traced["shapes"] == [[rows, 3, 4]]
+            assert traced["compiler_args"] == ["--fast-math", "fp32-cast-matmult-bf16"]
+
+    def test_the_manifest_names_compiler_command_and_shapes(self, torchscript: Any, stand_ins: str) -> None:
+        torchscript.run(path=stand_ins)
+        manifest = torchscript.manifest
+        assert manifest["compiler"] == {"name": "torch-neuron", "version": "1.13.1.2.11.13.0"}
+        assert manifest["command"] == ["torch.neuron.trace", "--fast-math", "fp32-cast-matmult-bf16"]
+        assert [entry["shape"] for entry in manifest["inputs"]] == [["batch", 3, 4]]
+        assert [entry["shape"] for entry in manifest["outputs"]] == [["batch", 3], ["batch", 3, 4]]
+
+    def test_the_artifact_has_no_tokenizer_which_its_container_could_not_load(
+        self, torchscript: Any, stand_ins: str
+    ) -> None:
+        (torchscript.source / "tokenizer.json").write_text("{}")
+        torchscript.run(path=stand_ins)
+        paths = {entry["path"] for entry in torchscript.manifest["files"]}
+        assert paths == {"batch-1.pt", "batch-2.pt", "code/inference.py", "compile.log"}
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [({"target": "inf2"}, "neuron-cc compiles for inf1, not for 'inf2'"), ({"dtype": "fp8"}, "dtype 'fp8' is not")],
+        ids=["target", "dtype"],
+    )
+    def test_what_cannot_be_traced_is_refused(
+        self, torchscript: Any, stand_ins: str, changed: dict[str, Any], message: str
+    ) -> None:
+        torchscript.request["model"] |= changed
+        assert torchscript.run(path=stand_ins) == 1
+        assert message in torchscript.message.read_text()
+
+    def test_a_hugging_face_folder_is_refused(self, hugging_face: Any, stand_ins: str) -> None:
+        hugging_face.request["model"] |= {"engine": "torch-neuron", "target": "inf1", "sdk": "2.20.2"}
+        assert hugging_face.run(path=stand_ins) == 1
+        assert "its image has no transformers" in hugging_face.message.read_text()
+
+
 class TestInferenceScript:
     """``code/inference.py`` of an artifact, called as the serving container's toolkit calls it."""
 
     @pytest.fixture
-    def script(self, hugging_face: Any, stand_ins: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-        assert hugging_face.run(path=stand_ins) == 0, hugging_face.printed
-        monkeypatch.syspath_prepend(stand_ins)
-        monkeypatch.delenv("NEURON_RT_NUM_CORES", raising=False)
-        spec = importlib.util.spec_from_file_location("inference", hugging_face.output / "code" / "inference.py")
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
-        for name in ("torch", "transformers", "sagemaker_inference", "sagemaker_inference.errors"):
+    def load(self, stand_ins: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+        def script_of(job: Any) -> ModuleType:
+            assert job.run(path=stand_ins) == 0, job.printed
+            monkeypatch.syspath_prepend(stand_ins)
+            monkeypatch.delenv("NEURON_RT_NUM_CORES", raising=False)
+            spec = importlib.util.spec_from_file_location("inference", job.output / "code" / "inference.py")
+            assert spec
+            assert spec.loader
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+
+        yield script_of
+        for name in ("torch", "torch_neuron", "transformers", "sagemaker_inference", "sagemaker_inference.errors"):
             sys.modules.pop(name, None)
         os.environ.pop("NEURON_RT_NUM_CORES", None)
+
+    @pytest.fixture
+    def script(self, load: Any, hugging_face: Any) -> ModuleType:
+        module: ModuleType = load(hugging_face)
+        return module
 
     @pytest.fixture
     def ask(self, script: ModuleType, hugging_face: Any) -> Any:
@@ -255,3 +327,10 @@ class TestInferenceScript:
 
     def test_a_worker_takes_one_core(self, script: ModuleType) -> None:
         assert os.environ["NEURON_RT_NUM_CORES"] == "1"
+
+    def test_programs_for_the_first_inferentia_are_answered_with(self, load: Any, torchscript: Any) -> None:
+        script = load(torchscript)
+        model = script.model_fn(str(torchscript.output))
+        rows = [[[float(row)] * 4] * 3 for row in range(5)]
+        answer = script.predict_fn({"pixels": rows}, model)
+        assert answer["output_0"] == [[float(row)] * 3 for row in range(5)]

@@ -117,7 +117,7 @@ class TestFailure:
             ({"compiler_args": ["-O2"]}, "takes no compiler_args; given -O2"),
             ({"tensor_parallel": 2}, "tensor_parallel must be 1, not 2"),
             ({"sequence_lengths": [128]}, "leave sequence_lengths out"),
-            ({"engine": "tvm"}, "engine 'tvm' is not one of onnxruntime, torch-neuronx, neuronx-cc"),
+            ({"engine": "tvm"}, "engine 'tvm' is not one of onnxruntime, torch-neuronx, torch-neuron, neuronx-cc"),
         ],
         ids=["dtype", "compiler_args", "tensor_parallel", "sequence_lengths", "engine"],
     )

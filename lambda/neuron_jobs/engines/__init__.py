@@ -14,6 +14,7 @@ from ..request import CompileRequest
 _MODULES = {
     "onnxruntime": "onnx_to_ort",
     "torch-neuronx": "torch_trace",
+    "torch-neuron": "torch_trace_inf1",
     "neuronx-cc": "hlo_to_neff",
 }
 

@@ -21,7 +21,7 @@ import os
 import pkgutil
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,35 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
     import torch
     import torch_neuronx
 
+    def trace(model: Any, example: tuple[Any, ...], work: str) -> Any:
+        return torch_neuronx.trace(model, example, compiler_workdir=work, **arguments)
+
     model, inputs = _load(torch, request, source)
+    programs, outputs = trace_each(torch, request, model, inputs, output, trace)
+    add_serving_code(output)
+    _add_tokenizer(source, output)
+    return Compiled(
+        compiler="torch-neuronx",
+        version=torch_neuronx.__version__,
+        command=("torch_neuronx.trace", *arguments["compiler_args"], "cpu_backend=True"),
+        programs=programs,
+        inputs=tuple(inputs),
+        outputs=outputs,
+    )
+
+
+def trace_each(
+    torch: Any,
+    request: CompileRequest,
+    model: Any,
+    inputs: Sequence[Description],
+    output: Path,
+    trace: Callable[[Any, tuple[Any, ...], str], Any],
+) -> tuple[tuple[Program, ...], tuple[Description, ...]]:
+    """Run and trace the model once for every shape, and describe what it answers.
+
+    :param trace: the model, an example of its inputs and a work folder in; what ``torch.jit.save`` takes out.
+    """
     check_sequences(request, any("sequence" in description["shape"] for description in inputs))
     programs = []
     produced: list[list[tuple[int, ...]]] = []
@@ -78,24 +106,21 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
             produced.append([tuple(tensor.shape) for tensor in _tensors(torch, model(*example))])
         program = Program(program_name(batch, length, ".pt"), batch, length)
         with tempfile.TemporaryDirectory() as work:
-            traced = torch_neuronx.trace(model, example, compiler_workdir=work, **arguments)
+            traced = trace(model, example, work)
         torch.jit.save(traced, str(output / program.file))
         programs.append(program)
         print(f"{program.file}: {(output / program.file).stat().st_size:,} bytes", flush=True)
-    _add_serving_code(source, output)
-    return Compiled(
-        compiler="torch-neuronx",
-        version=torch_neuronx.__version__,
-        command=("torch_neuronx.trace", *arguments["compiler_args"], "cpu_backend=True"),
-        programs=tuple(programs),
-        inputs=tuple(inputs),
-        outputs=tuple(_outputs(produced)),
-    )
+    return tuple(programs), tuple(_outputs(produced))
 
 
 def _load(torch: Any, request: CompileRequest, source: Path) -> tuple[Any, list[Description]]:
     if (source / "config.json").is_file():
         return _load_hugging_face(request, source)
+    return load_torchscript(torch, source)
+
+
+def load_torchscript(torch: Any, source: Path) -> tuple[Any, list[Description]]:
+    """The model of a folder with one ``*.pt`` and ``inputs.json``, and what that says of its inputs."""
     file = the_only(source, ".pt")
     described = source / "inputs.json"
     try:
@@ -148,12 +173,15 @@ def _outputs(produced: Sequence[Sequence[tuple[int, ...]]]) -> list[Description]
     return described
 
 
-def _add_serving_code(source: Path, output: Path) -> None:
-    """``code/inference.py`` is where the serving container looks for its functions; the tokenizer makes text of
-    inputs."""
+def add_serving_code(output: Path) -> None:
+    """``code/inference.py`` is where the serving container looks for its functions."""
     code = output / "code"
     code.mkdir()
     (code / "inference.py").write_bytes(pkgutil.get_data("neuron_jobs", "neuronx_inference.py") or b"")
+
+
+def _add_tokenizer(source: Path, output: Path) -> None:
+    """What makes inputs of text."""
     present = [source / name for name in _TOKENIZER_FILES if (source / name).is_file()]
     if any(file.name.startswith("tokenizer") or file.name.startswith("vocab") for file in present):
         (output / "tokenizer").mkdir()

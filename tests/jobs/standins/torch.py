@@ -42,7 +42,10 @@ class Module:
 
 def _load(path, map_location=None):
     with open(path) as file:
-        return Module(json.load(file))
+        document = json.load(file)
+    if "op" in document and "neuron" not in globals():  # torch_neuron puts it here
+        raise RuntimeError(f"Unknown builtin op: {document['op']}.")
+    return Module(document)
 
 
 def _save(module, path):
