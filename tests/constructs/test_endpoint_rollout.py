@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from aws_cdk import Stack
 from aws_cdk.assertions import Template
 
 from neuron_cdk import CompiledModel, NeuronEndpoint, spec
-from neuron_cdk.catalog import software
 
 
 @pytest.fixture(scope="session")
@@ -73,13 +71,9 @@ def test_components_roll(policy):
 
 
 @pytest.fixture
-def on_inf1(app, platform, a_model, monkeypatch):
-    """An endpoint on Inf1. No image in the catalogue serves there, so one is made up."""
-    image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference-neuron:1.13.1-neuron-py310-sdk2.20.2"
-    known = software.resolve(target="inf2", engine="torch-neuronx", service="endpoint", region="us-east-1")
-    monkeypatch.setattr(software, "resolve", lambda **_: replace(known, target="inf1", image=image))
+def on_inf1(app, platform, a_model):
     stack = Stack(app, "inf1", env=platform.env)
-    old = a_model("inf1", sdk="2.20.2")
+    old = a_model("inf1", "torch-neuron")
     NeuronEndpoint(
         stack,
         "Endpoint",

@@ -247,5 +247,9 @@ def test_a_model_gets_the_newest_sdk_that_fits_every_use(engine: str, newest: st
     assert sdk(Compile.model_validate({"engine": engine, "target": "inf2"})) == newest
 
 
+def test_a_model_for_the_first_inferentia_gets_the_last_sdk_that_knew_it() -> None:
+    assert sdk(Compile.model_validate({"engine": "torch-neuron", "target": "inf1"})) == "2.20.2"
+
+
 def test_a_model_keeps_the_sdk_of_the_file() -> None:
     assert sdk(Compile.model_validate({"engine": "torch-neuronx", "target": "inf2", "sdk": "2.31.1"})) == "2.31.1"

@@ -16,7 +16,7 @@ _PLACE = "/opt/neuron-cdk"
 
 # Engines whose serving image takes "serve" and answers /ping and /invocations as SageMaker asks. The vLLM image's entry
 # point runs whatever command it is given, the JAX image serves nothing (aws-neuron/deep-learning-containers).
-_SERVING = ("torch-neuronx", "nxd-inference", "optimum", "tensorflow-neuronx", "onnxruntime")
+_SERVING = ("torch-neuronx", "torch-neuron", "nxd-inference", "optimum", "tensorflow-neuronx", "onnxruntime")
 # A value for bash's and systemd's single quotes, once the CDK's tokens are taken out of it.
 _PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_ -]*")
 _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")

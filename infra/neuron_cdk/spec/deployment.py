@@ -41,7 +41,16 @@ from .fields import (
 )
 from .source import Source
 
-Engine = Literal["torch-neuronx", "optimum", "nxd-inference", "vllm", "neuronx-cc", "tensorflow-neuronx", "onnxruntime"]
+Engine = Literal[
+    "torch-neuronx",
+    "optimum",
+    "nxd-inference",
+    "vllm",
+    "neuronx-cc",
+    "tensorflow-neuronx",
+    "torch-neuron",
+    "onnxruntime",
+]
 Target = Literal["inf1", "inf2", "trn1", "trn1n", "trn2", "cpu"]
 DType = Literal["fp32", "fp16", "bf16", "fp8"]
 EfaLayout = Literal["efa", "efa-only", "none"]

@@ -16,6 +16,7 @@ from .common import repeated, some
 
 # What the compile job says itself: the target is part of the artifact's key, the files are where it looks for them.
 _OURS = ("--target", "--framework", "--output", "-o", "--logfile", "--log-file")
+_OURS_ON_INF1 = ("--io-config", "--neuroncore-pipeline-cores")  # neuron-cc's; a model has one core
 _PRECISIONS = {"cpu": ("fp32",), "inf1": ("fp32", "fp16", "bf16")}
 
 
@@ -129,8 +130,9 @@ def _compiler_arguments(pointer: Pointer, wanted: Compile) -> Iterator[Problem]:
     if wanted.engine == "onnxruntime" and wanted.compiler_args:
         yield Problem("NCDK-COMPILE-009", pointer, "ONNX Runtime takes no arguments", fix="remove compiler_args")
         return
+    ours = (*_OURS, *_OURS_ON_INF1) if wanted.engine == "torch-neuron" else _OURS
     for index, argument in enumerate(wanted.compiler_args):
-        if argument.split("=")[0] in _OURS:
+        if argument.split("=")[0] in ours:
             fix = "use target" if argument.startswith("--target") else "remove it"
             message = "the compile job sets this argument itself"
             yield Problem("NCDK-COMPILE-009", (*pointer, index), message, fix=fix)
