@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -135,7 +134,15 @@ def test_copies_share_an_instance_until_another_is_needed(
 
 
 def test_a_component_at_zero_says_so_and_its_instances_go_and_it_wakes(
-    client: Clients, hosting: Any, component: Any, copies: Any, instances: Any, ask: Any, code_of: Any, later: Any
+    client: Clients,
+    embedded_aws: EmbeddedAws,
+    hosting: Any,
+    component: Any,
+    copies: Any,
+    instances: Any,
+    ask: Any,
+    code_of: Any,
+    later: Any,
 ) -> None:
     name = hosting(least=0)
     one = component(name)
@@ -148,12 +155,13 @@ def test_a_component_at_zero_says_so_and_its_instances_go_and_it_wakes(
     assert instances(name) == 1
     later(700)
     assert instances(name) == 0
+    now = embedded_aws.set_clock()  # the tests before this one have let days pass
     noticed = client("cloudwatch").get_metric_statistics(
         Namespace="AWS/SageMaker",
         MetricName="NoCapacityInvocationFailures",
         Dimensions=[{"Name": "InferenceComponentName", "Value": one}],
-        StartTime=datetime.now(UTC) - timedelta(hours=1),
-        EndTime=datetime.now(UTC) + timedelta(days=1),
+        StartTime=now - 3600,
+        EndTime=now + 60,
         Period=60,
         Statistics=["Sum"],
     )["Datapoints"]

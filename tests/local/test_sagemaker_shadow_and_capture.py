@@ -6,17 +6,18 @@ import base64
 import json
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
+from neuron_cdk.local import EmbeddedAws
 
 Clients = Callable[[str], Any]
 _REQUEST = {"inputs": {"bytes": [[104] * 2048]}}
 
 
 @pytest.fixture
-def total(client: Clients) -> Callable[..., float]:
+def total(client: Clients, embedded_aws: EmbeddedAws) -> Callable[..., float]:
     """The sum of a metric of an endpoint's variant."""
 
     def read(name: str, variant: str, metric: str, **more: str) -> float:
@@ -25,8 +26,8 @@ def total(client: Clients) -> Callable[..., float]:
             Namespace="AWS/SageMaker",
             MetricName=metric,
             Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-            StartTime=datetime.now(UTC) - timedelta(hours=1),
-            EndTime=datetime.now(UTC) + timedelta(days=1),
+            StartTime=embedded_aws.set_clock() - 3600,  # not this machine's time: tests let days pass
+            EndTime=embedded_aws.set_clock() + 60,
             Period=60,
             Statistics=["Sum"],
         )["Datapoints"]

@@ -6,7 +6,6 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -184,7 +183,14 @@ def test_a_request_under_way_is_answered_by_an_instance_that_leaves(
 
 
 def test_an_instance_tells_how_many_requests_it_has_at_a_time(
-    client: Clients, config_of: Any, endpoint_of: Any, under_load: Any, wrong: Any, later: Any, eventually: Any
+    client: Clients,
+    embedded_aws: EmbeddedAws,
+    config_of: Any,
+    endpoint_of: Any,
+    under_load: Any,
+    wrong: Any,
+    later: Any,
+    eventually: Any,
 ) -> None:
     config = config_of()
     name = endpoint_of(config)
@@ -195,8 +201,8 @@ def test_an_instance_tells_how_many_requests_it_has_at_a_time(
             Namespace="AWS/SageMaker",
             MetricName=metric,
             Dimensions=[{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": "Main"}],
-            StartTime=datetime.now(UTC) - timedelta(hours=1),
-            EndTime=datetime.now(UTC) + timedelta(days=1),
+            StartTime=embedded_aws.set_clock() - 3600,  # not this machine's time: tests let days pass
+            EndTime=embedded_aws.set_clock() + 60,
             Period=60,
             Statistics=[statistic],
         )["Datapoints"]
