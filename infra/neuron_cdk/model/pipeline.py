@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Stack
-from aws_cdk import aws_events as events
+from aws_cdk import Duration, IgnoreMode
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as s3_assets
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ..assets import lambda_root, only
@@ -18,7 +15,8 @@ from ..hook_function import HookFunction
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
 from ..place import arn, partition
-from ..roles import Allow, also_allow, pull_image, sagemaker_role, service_role
+from ..roles import Allow, also_allow, pull_image, sagemaker_role
+from .machinery import StateMachine, invoke, model_hook
 from .state_machines import compile_machine, request_machine
 from .store import ArtifactStore
 
@@ -80,10 +78,10 @@ class CompilePipeline(Construct):
                 why="SageMaker names a job's log streams after the job and a number of its own",
             ),
         )
-        self.compile_machine = self._machine(
+        self._compile = self._machine(
             "Compile",
             compile_machine(register=register.function_arn, record_failure=record_failure.function_arn),
-            _invoke(register, record_failure),
+            invoke(register, record_failure),
             Allow(
                 [
                     "sagemaker:AddTags",
@@ -106,6 +104,7 @@ class CompilePipeline(Construct):
                 [arn(self, "events", "rule/StepFunctionsGetEventsForSageMakerProcessingJobsRule")],
             ),
         )
+        self.compile_machine = self._compile.resource
         begin = self._hook(
             "Begin",
             "begin_compile",
@@ -124,7 +123,7 @@ class CompilePipeline(Construct):
         )
         self._begin = begin
         answer = self._hook("Answer", "answer_cloudformation", {})
-        self.request_machine = self._machine(
+        self._request = self._machine(
             "Request",
             request_machine(
                 begin=begin.function_arn,
@@ -133,13 +132,14 @@ class CompilePipeline(Construct):
                 compile_machine=self.compile_machine.attr_arn,
                 registry=registry,
             ),
-            _invoke(begin, record_failure, answer),
+            invoke(begin, record_failure, answer),
             store.items("dynamodb:GetItem"),
             store.use_key(),
             Allow(["states:StartExecution"], [self.compile_machine.attr_arn]),
         )
-        self._when_it_dies("CompileDied", self.compile_machine, record_failure)
-        self._when_it_dies("RequestDied", self.request_machine, answer)
+        self.request_machine = self._request.resource
+        self._compile.when_it_dies(self, "CompileDied", record_failure)
+        self._request.when_it_dies(self, "RequestDied", answer)
         entry = self._hook(
             "CompiledModel",
             "compiled_model",
@@ -168,77 +168,10 @@ class CompilePipeline(Construct):
     # -- parts -------------------------------------------------------------------------------------------------------
 
     def _hook(self, construct_id: str, entry: str, environment: Mapping[str, str], *allow: Allow) -> HookFunction:
-        return HookFunction(
-            self,
-            construct_id,
-            entry=entry,
-            key=self.store.key,
-            environment=environment,
-            allow=[*allow, self.store.use_key()],
-        )
+        return model_hook(self, construct_id, store=self.store, entry=entry, environment=environment, allow=allow)
 
-    def _machine(self, construct_id: str, definition: dict[str, Any], *allow: Allow) -> sfn.CfnStateMachine:
-        scope = Construct(self, construct_id)
-        log_group = logs.LogGroup(
-            scope,
-            "Log",
-            encryption_key=self.store.key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        role = service_role(
-            scope,
-            "Role",
-            service="states.amazonaws.com",
-            this_account_only=True,
-            allow=[
-                *allow,
-                Allow(
-                    [
-                        "logs:CreateLogDelivery",
-                        "logs:DeleteLogDelivery",
-                        "logs:DescribeLogGroups",
-                        "logs:DescribeResourcePolicies",
-                        "logs:GetLogDelivery",
-                        "logs:ListLogDeliveries",
-                        "logs:PutResourcePolicy",
-                        "logs:UpdateLogDelivery",
-                        "xray:GetSamplingRules",
-                        "xray:GetSamplingTargets",
-                        "xray:PutTelemetryRecords",
-                        "xray:PutTraceSegments",
-                    ],
-                    ["*"],
-                    why="log delivery and X-Ray take no resource but * (Step Functions guide)",
-                ),
-            ],
-        )
-        return sfn.CfnStateMachine(
-            scope,
-            "Resource",
-            role_arn=role.role_arn,
-            definition_string=Stack.of(self).to_json_string(definition),
-            logging_configuration={
-                "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": log_group.log_group_arn}}],
-                "includeExecutionData": False,  # a request holds a presigned address
-                "level": "ALL",
-            },
-            tracing_configuration={"enabled": True},
-        )
-
-    def _when_it_dies(self, construct_id: str, machine: sfn.CfnStateMachine, hook: HookFunction) -> None:
-        """An execution that is aborted or times out never reaches its last state: a rule speaks for it."""
-        rule = events.CfnRule(
-            self,
-            construct_id,
-            event_pattern={
-                "source": ["aws.states"],
-                "detail-type": ["Step Functions Execution Status Change"],
-                "detail": {"stateMachineArn": [machine.attr_arn], "status": ["FAILED", "ABORTED", "TIMED_OUT"]},
-            },
-            targets=[{"id": "Hook", "arn": hook.function_arn}],
-        )
-        hook.answer_rule(construct_id, rule.attr_arn)
+    def _machine(self, construct_id: str, definition: dict[str, Any], *allow: Allow) -> StateMachine:
+        return StateMachine(self, construct_id, store=self.store, definition=definition, allow=allow)
 
     def _job_role(self, vpc: Vpc, security_group_id: str) -> iam.Role:
         jobs_bucket = f"arn:{partition()}:s3:::{self._jobs.s3_bucket_name}"
@@ -258,7 +191,3 @@ class CompilePipeline(Construct):
                 Allow(["s3:ListBucket"], [jobs_bucket], when={"StringEquals": {"s3:prefix": code}}),
             ],
         )
-
-
-def _invoke(*hooks: HookFunction) -> Allow:
-    return Allow(["lambda:InvokeFunction"], [hook.function_arn for hook in hooks])
