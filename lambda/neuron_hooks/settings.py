@@ -70,6 +70,28 @@ class EndpointHook:
     endpoint_key: str
 
 
+@dataclass(frozen=True)
+class Release:
+    """``target``: ``endpoint/embed``; ``approval``: whether a person is asked, ``yes`` or ``no``; ``poll_seconds``:
+    between the first looks.
+    """
+
+    registry_table: str
+    target: str
+    approval: str
+    poll_seconds: int
+
+
+@dataclass(frozen=True)
+class ReleaseStart:
+    """``model``: what the target serves; ``deadline_seconds``: how long CloudFormation is kept waiting at most."""
+
+    release_machine_arn: str
+    target: str
+    model: str
+    deadline_seconds: int
+
+
 def load(cls: type[T]) -> T:
     """Fill a settings class from the variables named like its fields, in capitals.
 

@@ -1,0 +1,359 @@
+"""The steps of the release machine. The registry's record says how far a release is; the machine does what it is told.
+
+Event: ``{"step", "execution", "input"}`` with the machine's input (see ``release_wanted``), and for some ``error``
+(``{"Error", "Cause"}``) or ``token``. Gives ``{"next": a step, "wait": seconds before it}``.
+
+- ``acquire``: take the target's lease, which one release holds at a time, or wait for it.
+- ``ask``: keep the task token for a person to let the release go on with, or not; ``reject``: they did not.
+- ``apply``, ``progress``, ``verify``, ``promote``, ``take_back``, ``remove``: the target's kind does it.
+- ``finish``: tidy up, give the lease back, answer CloudFormation if it asked, tell.
+- ``late``: CloudFormation's hour is nearly over: answer that it failed, and take it back.
+
+Every step may be called twice, and killed anywhere. One that comes when the record is at another stage leads there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, cast
+
+from . import aws, failure, log, registry, release_answer, release_aws, release_record, release_wanted, settings
+from .release_kind import Kind, NotYetError, Outcome, Progress, Release, ReleaseError, Stage
+from .release_record import Record
+from .release_wanted import Unchanged
+
+SETTINGS = settings.load(settings.Release)
+KIND = cast(Kind, import_module(f"{__package__}.release_{SETTINGS.target.partition('/')[0]}"))
+
+_STEPS: dict[Stage, str] = {"approval": "approve", "back": "take_back"}
+"""The step of a stage, where it is not called the same."""
+_MOST_WAIT = 60  # an execution has 25,000 history events, and a wait costs about ten
+_SUPERSEDED = "another release was asked for meanwhile"
+
+Event = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class LostError(Exception):
+    """Somebody else wrote the record between reading and writing; the step is called again."""
+
+
+def handler(event: Event, _context: object) -> Answer:
+    answer = _STEP[event["step"]](event)
+    log.decision(f"release {event['step']}", execution=event["execution"], target=SETTINGS.target, **answer)
+    return answer
+
+
+# -- The lease -------------------------------------------------------------------------------------------------------
+
+
+def _acquire(event: Event) -> Answer:
+    record, now, execution = _read(), int(time.time()), event["execution"]
+    if mine := record.mine(execution):
+        return _on(mine)
+    asked = event["input"]
+    if asked["trigger"] == "repair" and record.mine(asked["died"]):
+        record = _write(release_record.adopted(record, execution, asked["reason"], now))
+        return _on(cast(Release, record.pending))
+    if _past(record, event):
+        return _to("finish")
+    if asked["trigger"] == "repair":
+        return _to("finish", outcome="refused", reason=asked["reason"])
+    if release_wanted.is_settled(record, asked):
+        return _to("finish", outcome="unchanged", reason="this is what was recorded before")
+    if not record.is_free(execution, now):
+        return _queue(record, event)
+    try:
+        release = release_wanted.wanted(record, asked, execution, approval=SETTINGS.approval == "yes")
+        if isinstance(release, Unchanged):
+            return _to("finish", outcome="unchanged", reason=release.reason)
+        if release.stage != "remove" and not release.artifact_uri:
+            release = _found(release)
+    except ReleaseError as error:
+        return _to("finish", outcome="refused", reason=str(error))
+    if not release.asked_at:
+        release = replace(release, asked_at=now)
+    _write(release_record.begun(record, release, now))
+    release_answer.started(release)
+    return _on(release)
+
+
+def _queue(record: Record, event: Event) -> Answer:
+    """Wait for whoever is at it; nobody waits for a person, whose answer would be about what is old by then."""
+    if record.approval_token:
+        release_aws.fail_task(record.approval_token, "Superseded", _SUPERSEDED)
+    looks = int(event.get("looks") or 0) + 1
+    holder = record.pending.id if record.pending else ""
+    return {**_to("acquire", wait=_pause(looks)), "looks": looks, "holder": holder}
+
+
+def _found(release: Release) -> Release:
+    """The release with its artifact's place.
+
+    :raises ReleaseError: there is no such artifact, or it is another model's.
+    """
+    item = aws.get_item(registry.get(SETTINGS.registry_table, release.artifact_key))
+    entry = registry.entry(item) if item else None
+    if item is None or entry is None or entry.state != registry.READY:
+        raise ReleaseError(f"there is no artifact {release.artifact_key}: it never was, or was deleted")
+    model = item.get("model", {}).get("S", "")
+    if release.model and model and model != release.model:
+        raise ReleaseError(
+            f"artifact {release.artifact_key} is of model {model}; {release.target} serves {release.model}"
+        )
+    return replace(release, artifact_uri=entry.artifact_uri, model=model or release.model)
+
+
+# -- A person --------------------------------------------------------------------------------------------------------
+
+
+def _ask(event: Event) -> Answer:
+    record, release = _mine(event)
+    if release.stage == "approval":
+        record = release_record.asking(record, event["token"], int(time.time()))
+        _write(record)
+        release_answer.asked(release)
+    return _on(release)
+
+
+def _reject(event: Event) -> Answer:
+    record, release = _mine(event)
+    if release.stage == "approval":
+        error = event["error"]
+        superseded = error.get("Error") == "Superseded"
+        reason = "nobody approved it within a day" if error.get("Error") == "States.Timeout" else error.get("Cause", "")
+        return _end(record, release, "superseded" if superseded else "rejected", reason)
+    return _on(release)
+
+
+# -- The target ------------------------------------------------------------------------------------------------------
+
+
+def _apply(event: Event) -> Answer:
+    record, release = _mine(event)
+    now = int(time.time())
+    if release.stage == "approval":  # approved
+        record = release_record.at_stage(record, release, "apply", now)
+        record, release = _write(record), cast(Release, record.pending)
+    if release.stage != "apply":
+        return _on(release)
+    try:
+        facts = KIND.apply(release, record.current)
+    except NotYetError as reason:
+        return _look_again(record, release, str(reason))
+    except ReleaseError as error:
+        return _take_it_back(record, release, str(error))
+    return _stage(record, release, "progress", facts={**release.facts, **facts})
+
+
+def _progress(event: Event) -> Answer:
+    record, release = _mine(event)
+    if release.stage != "progress":
+        return _on(release)
+    progress = _careful(lambda: KIND.progress(release))
+    if progress.kind == "moving":
+        return _look_again(record, release, progress.reason)
+    if progress.kind == "failed":
+        return _take_it_back(record, release, progress.reason)
+    return _stage(record, release, "verify")
+
+
+def _verify(event: Event) -> Answer:
+    record, release = _mine(event)
+    if release.stage != "verify":
+        return _on(release)
+    try:
+        problem = KIND.verify(release)
+    except ReleaseError as error:
+        problem = str(error)
+    return _take_it_back(record, release, problem) if problem else _stage(record, release, "promote")
+
+
+def _promote(event: Event) -> Answer:
+    record, release = _mine(event)
+    if release.stage != "promote":
+        return _on(release)
+    try:
+        KIND.settle(release, record.current)
+    except ReleaseError as error:
+        return _take_it_back(record, release, str(error))
+    record = _write(release_record.promoted(record, release, int(time.time())))
+    return _on(cast(Release, record.pending))
+
+
+def _take_back(event: Event) -> Answer:
+    """Also where a step fails otherwise: ``error`` then says why, and the release is not yet at this stage."""
+    record, release = _mine(event)
+    if "error" in event and release.stage not in ("back", "finish", "remove"):
+        return _take_it_back(record, release, failure.explain(event["error"]).reason)
+    if release.stage != "back":
+        return _on(release)
+    if "error" in event:
+        return _end(record, release, "failed", f"{release.reason}; and it could not be taken back: {_why(event)}")
+    progress = _careful(lambda: KIND.take_back(release, record.current))
+    if progress.kind == "moving":
+        return _look_again(record, release, progress.reason)
+    if progress.kind == "failed":
+        return _end(record, release, "failed", f"{release.reason}; and it could not be taken back: {progress.reason}")
+    return _end(record, release, "rolled back", release.reason)
+
+
+def _remove(event: Event) -> Answer:
+    if not _read().version:
+        return _to("finish", outcome="deleted")
+    record, release = _mine(event)
+    if release.stage != "remove":
+        return _on(release)
+    if "error" in event:
+        return _end(record, release, "failed", f"it could not be deleted: {_why(event)}")
+    progress = _careful(lambda: KIND.remove(release, record.current))
+    if progress.kind == "moving":
+        return _look_again(record, release, progress.reason)
+    if progress.kind == "failed":
+        return _end(record, release, "failed", f"it could not be deleted: {progress.reason}")
+    aws.delete_item(release_record.delete(SETTINGS.registry_table, SETTINGS.target))
+    return _to("finish", outcome="deleted")
+
+
+def _careful(work: Callable[[], Progress]) -> Progress:
+    try:
+        return work()
+    except NotYetError as reason:
+        return Progress("moving", str(reason))
+    except ReleaseError as error:
+        return Progress("failed", str(error))
+
+
+# -- The end ---------------------------------------------------------------------------------------------------------
+
+
+def _finish(event: Event) -> Answer:
+    record = _read()
+    release = record.mine(event["execution"])
+    if release is not None and release.stage != "finish":
+        return _on(release)
+    if release is not None and release.trigger != "delete":
+        _tidy(record, release)
+        release_answer.ended(release, record)
+    if request := event["input"].get("request"):
+        outcome, reason = event.get("outcome") or "lost", event.get("reason") or "another execution took it over"
+        if past := _past(record, event):
+            outcome, reason = past.outcome, past.reason
+        release_answer.deliver(request, record, outcome, reason)
+    if release is not None:
+        _write(release_record.freed(record))
+    return _to("done")
+
+
+def _past(record: Record, event: Event) -> release_record.Past | None:
+    """How the release of this execution ended, or that of the dead one it speaks for; None when neither did."""
+    return record.past(release_record.release_id(event["input"].get("died") or event["execution"]))
+
+
+def _tidy(record: Record, release: Release) -> None:
+    """What is left over costs nothing but names, and the next release tries again: no reason to fail this one."""
+    kept = [one for one in (record.current, record.previous) if one]
+    try:
+        if kept:
+            KIND.tidy(kept)
+    except Exception as error:
+        log.decision("not tidied", execution=release.execution, error=f"{type(error).__name__}: {error}")
+
+
+def _late(event: Event) -> Answer:
+    record = _read()
+    release = record.mine(event["execution"])
+    if release is not None and release.stage in ("promote", "finish"):
+        return _on(release)
+    release_answer.late(event["input"]["request"], release, SETTINGS.target)
+    if release is None:
+        return _to("done")
+    if release.stage in ("back", "remove"):
+        return _on(release)
+    return _take_it_back(record, release, "it took longer than CloudFormation waits, which is an hour")
+
+
+# -- Parts -----------------------------------------------------------------------------------------------------------
+
+
+def _read() -> Record:
+    item = aws.get_item(release_record.get(SETTINGS.registry_table, SETTINGS.target))
+    return release_record.read(item, SETTINGS.target)
+
+
+def _write(record: Record) -> Record:
+    """The record as the registry has it then.
+
+    :raises LostError: somebody else wrote meanwhile.
+    """
+    if not aws.update_item(release_record.write(SETTINGS.registry_table, record)):
+        raise LostError(f"the record of {SETTINGS.target} is no longer what was read")
+    return replace(record, version=record.version + 1)
+
+
+def _mine(event: Event) -> tuple[Record, Release]:
+    """The record and the release that this execution works on.
+
+    :raises LostError: another works on the target: the lease ran out, or went to whoever repairs.
+    """
+    record = _read()
+    release = record.mine(event["execution"])
+    if release is None:
+        raise LostError(f"execution {event['execution']} does not hold {SETTINGS.target} any more")
+    return record, release
+
+
+def _stage(record: Record, release: Release, stage: Stage, **changes: Any) -> Answer:
+    record = _write(release_record.at_stage(record, release, stage, int(time.time()), **changes))
+    return _on(cast(Release, record.pending))
+
+
+def _take_it_back(record: Record, release: Release, reason: str) -> Answer:
+    log.decision("take back", key=release.artifact_key, execution=release.execution, reason=reason)
+    return _stage(record, release, "back", reason=reason)
+
+
+def _end(record: Record, release: Release, outcome: Outcome, reason: str) -> Answer:
+    record = _write(release_record.ended(record, release, outcome, reason, int(time.time())))
+    return _on(cast(Release, record.pending))
+
+
+def _look_again(record: Record, release: Release, reason: str) -> Answer:
+    record = _write(release_record.looked(record, release, int(time.time())))
+    looks = cast(Release, record.pending).looks
+    return {**_on(release), "wait": _pause(looks), "moving": reason}
+
+
+def _on(release: Release) -> Answer:
+    return _to(_STEPS.get(release.stage, release.stage))
+
+
+def _to(step: str, *, wait: int = 0, **facts: str) -> Answer:
+    return {"next": step, "wait": wait, **facts}
+
+
+def _pause(looks: int) -> int:
+    """Longer and longer: what takes hours is not looked at every few seconds."""
+    return max(SETTINGS.poll_seconds, min(SETTINGS.poll_seconds * (1 + looks // 10), _MOST_WAIT))
+
+
+def _why(event: Event) -> str:
+    return failure.explain(event["error"]).reason
+
+
+_STEP: dict[str, Callable[[Event], Answer]] = {
+    "acquire": _acquire,
+    "ask": _ask,
+    "reject": _reject,
+    "apply": _apply,
+    "progress": _progress,
+    "verify": _verify,
+    "promote": _promote,
+    "take_back": _take_back,
+    "remove": _remove,
+    "finish": _finish,
+    "late": _late,
+}
