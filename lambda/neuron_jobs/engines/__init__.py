@@ -16,6 +16,7 @@ _MODULES = {
     "torch-neuronx": "torch_trace",
     "torch-neuron": "torch_trace_inf1",
     "neuronx-cc": "hlo_to_neff",
+    "optimum": "optimum_export",
 }
 
 
@@ -37,7 +38,10 @@ class Compiled:
     """What an engine made.
 
     ``inputs`` and ``outputs``: name, NumPy dtype and shape; a dimension is a number, or ``"batch"`` or ``"sequence"``
-    where the programs differ. They are empty where the compiled files say it themselves (NEFF).
+    where the programs differ. They are empty where the compiled files say it themselves (NEFF), and where the server is
+    not ours and takes what its own documentation says.
+
+    ``flags``: what the compiler was told beside its files, as words; the part of ``command`` that makes a difference.
     """
 
     compiler: str
@@ -46,6 +50,7 @@ class Compiled:
     programs: tuple[Program, ...]
     inputs: tuple[dict[str, Any], ...] = field(default=())
     outputs: tuple[dict[str, Any], ...] = field(default=())
+    flags: tuple[str, ...] = field(default=())
 
 
 Engine = Callable[[CompileRequest, Path, Path], Compiled]

@@ -9,8 +9,6 @@ given.
 from __future__ import annotations
 
 import importlib.metadata
-import signal
-import subprocess
 from pathlib import Path
 
 from ..errors import JobError
@@ -18,6 +16,7 @@ from ..request import CompileRequest
 from ..source import the_only
 from . import Compiled, Program, program_name, shapes
 from .neuron_flags import flags
+from .tool import run
 
 
 def command(request: CompileRequest, hlo: Path, neff: Path, log: Path) -> list[str]:
@@ -49,8 +48,7 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
     ((batch, length),) = wanted
     program = Program(program_name(batch, length, ".neff"), batch, length)
     words = command(request, hlo, output / program.file, output / "neuronx-cc.log")
-    print("+", *words, flush=True)
-    _run(words)
+    run(words)
     if not (output / program.file).is_file():
         raise JobError(f"neuronx-cc ended well but wrote no {program.file}")
     return Compiled(
@@ -58,22 +56,5 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
         version=importlib.metadata.version("neuronx-cc"),
         command=tuple(words),
         programs=(program,),
+        flags=tuple(flags(request)),
     )
-
-
-def _run(words: list[str]) -> None:
-    """Run the compiler, its output going where ours goes; it dies with us."""
-    try:
-        process = subprocess.Popen(words)
-    except FileNotFoundError:
-        raise JobError("there is no neuronx-cc on PATH: the job's image is not a Neuron image") from None
-    try:
-        status = process.wait()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    if status == -signal.SIGKILL:
-        raise JobError("neuronx-cc was killed (signal 9), most likely for want of memory: take larger hosts")
-    if status != 0:
-        raise JobError(f"neuronx-cc ended with status {status}; what it said is above")

@@ -1,0 +1,37 @@
+"""Running a compiler that is a program of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from ..errors import JobError
+
+
+def run(words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    """Run a command, its output going where ours goes; it and its children die with us.
+
+    :param environment: all of its variables; by default ours.
+    :raises JobError: when it cannot be run, was killed or failed.
+    """
+    print("+", *words, flush=True)
+    try:
+        process = subprocess.Popen(words, env=environment, start_new_session=True)
+    except FileNotFoundError:
+        raise JobError(f"there is no {words[0]} on PATH: the job's image is not the engine's image") from None
+    try:
+        status = process.wait()
+    except BaseException:
+        # Some of these start the compiler as a child of a shell of theirs.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    # A shell between us and the compiler says 128 + 9 for a child of its own that was killed.
+    if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        raise JobError(f"{words[0]} was killed (signal 9), most likely for want of memory: take larger hosts")
+    if status != 0:
+        raise JobError(f"{words[0]} ended with status {status}; what it said is above")
