@@ -13,7 +13,11 @@ from .doctor import doctor
 from .schema import schema
 from .validate import validate
 
-_PARTS = {"fleets": "neuron_cdk.cli.fleets", "local": "neuron_cdk.local.commands"}
+_PARTS = {
+    "fleets": "neuron_cdk.cli.fleets",
+    "models": "neuron_cdk.cli.models",
+    "local": "neuron_cdk.local.commands",
+}
 """Commands with commands of their own: the module of each, which holds a typer app named ``app``."""
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .aws import STATE, State, place
+from .aws import STATE, State
+from .deployed import Json
+from .deployed import ask as _ask
+from .deployed import load as _load
+from .deployed import show_table as _table
 from .failure import NotDoneError, WrongInputError, in_words
-from .findings import show as show_findings
-from .findings import show_json
 
 if TYPE_CHECKING:
     from neuron_cdk.doctor.boto import BotoAws
@@ -24,7 +26,6 @@ app = typer.Typer(help="A deployment's fleets, as they are now.", no_args_is_hel
 
 File = Annotated[Path, typer.Argument(help="A deployment file.")]
 Name = Annotated[str, typer.Argument(help="A fleet of the file.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document, for tools.")]
 
 
 @app.command("list")
@@ -101,32 +102,6 @@ def scale(
         typer.echo(f"{name}: target {target}, was {before}")
 
 
-def _load(file: Path, as_json: bool) -> Deployment:
-    """The deployment; leaves with 2 and the findings when the file is not valid."""
-    from neuron_cdk.spec import SpecError, load
-
-    try:
-        return load(file).deployment
-    except SpecError as error:
-        if as_json:
-            show_json(file, error.findings, valid=False)
-        else:
-            show_findings(file, error.findings, "not valid")
-        raise typer.Exit(2) from None
-
-
-def _ask(file: Path, deployment: Deployment, state: Path) -> BotoAws:
-    """The deployment's AWS. Raises ``LocalError``, ``AskError``, and ``NotDoneError`` when it is another account's."""
-    from neuron_cdk.doctor.boto import BotoAws
-
-    where = place(deployment, state)
-    aws = BotoAws(where.session, where.region, endpoint=where.endpoint)
-    account, wanted = aws.account(), deployment.environment.account
-    if account != wanted:
-        raise NotDoneError(f"{file} is for account {wanted}, and the credentials are of {account}")
-    return aws
-
-
 def _read(aws: BotoAws, deployment: Deployment, names: Iterable[str]) -> list[LiveFleet]:
     from .live_fleets import read
 
@@ -141,10 +116,3 @@ def _check_known(deployment: Deployment, name: str) -> None:
 
 def _shown(target: int | None) -> str:
     return "?" if target is None else str(target)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns as wide as they need; the last as long as it likes."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

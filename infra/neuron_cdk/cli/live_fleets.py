@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from neuron_cdk.doctor.aws import AskError, FailedError
 from neuron_cdk.doctor.boto import answered
 
+from .deployed import invoke
+from .deployed import outputs as _outputs
 from .failure import NotDoneError
 
 if TYPE_CHECKING:
@@ -132,16 +134,6 @@ def scale(aws: BotoAws, fleet: LiveFleet, target: int) -> None:
         raise NotDoneError(f"fleet {fleet.name} cannot have {target} instances: {error}") from error
 
 
-def invoke(aws: BotoAws, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    """A controller's answer. Raises ``NotDoneError`` with its words when it refuses."""
-    with answered("lambda:InvokeFunction"):
-        answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
-        content = json.loads(answer["Payload"].read() or b"null")
-    if "FunctionError" in answer:
-        raise NotDoneError(str(content.get("errorMessage", content)) if isinstance(content, dict) else str(content))
-    return content if isinstance(content, dict) else {}
-
-
 def _configuration(aws: BotoAws, function: str) -> dict[str, Any]:
     """What a controller was told of its fleet."""
     with answered("lambda:GetFunctionConfiguration"):
@@ -187,18 +179,6 @@ def _pool(name: str, group: str, described: Mapping[str, Any]) -> LivePool:
         desired=described["DesiredCapacity"],
         in_service=len(serving),
     )
-
-
-def _outputs(aws: BotoAws, stack: str) -> dict[str, str] | None:
-    """A stack's outputs; None when there is no such stack."""
-    try:
-        with answered("cloudformation:DescribeStacks"):
-            (found,) = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    except FailedError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
 
 
 def _pools(outputs: Mapping[str, str] | None) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ from .aws import (
 _HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 """A region of each partition that is always enabled: who asks in one that is not gets told his key is unknown."""
 
+_READ_TIMEOUT = 30
 _NO_AWS = "check the network, proxies and AWS_ENDPOINT_URL"
 _LOG_IN = "log in again, or set AWS_PROFILE"
 _ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
@@ -52,26 +53,29 @@ class BotoAws:
     def __init__(self, session: boto3.Session, region: str, *, endpoint: str | None = None) -> None:
         self._session, self._region, self._endpoint = session, region, endpoint
         self._home = _HOMES.get(regions.get(region).partition, region)
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, int], Any] = {}
         self._making, self._listing = Lock(), Lock()
         self._zones: tuple[Zone, ...] | None = None
 
-    def client(self, service: str, region: str | None = None) -> Any:
-        """A client that gives up soon. Sessions are for one thread at a time, clients for any number."""
+    def client(self, service: str, region: str | None = None, *, read_timeout: int = _READ_TIMEOUT) -> Any:
+        """A client that gives up soon. Sessions are for one thread at a time, clients for any number.
+
+        :param read_timeout: seconds. One that waits longer than usual asks once: what takes long is not begun twice.
+        """
         place = region or self._region
         with self._making:
-            if (service, place) not in self._clients:
+            if (service, place, read_timeout) not in self._clients:
                 config = Config(
-                    retries={"total_max_attempts": 3, "mode": "standard"},
+                    retries={"total_max_attempts": 3 if read_timeout <= _READ_TIMEOUT else 1, "mode": "standard"},
                     connect_timeout=5,
-                    read_timeout=30,
+                    read_timeout=read_timeout,
                     s3={"addressing_style": "path"} if self._endpoint else {},
                 )
                 with answered(f"{service}:*"):
-                    self._clients[service, place] = self._session.client(
+                    self._clients[service, place, read_timeout] = self._session.client(
                         service, region_name=place, endpoint_url=self._endpoint, config=config
                     )
-            return self._clients[service, place]
+            return self._clients[service, place, read_timeout]
 
     def account(self) -> str:
         with answered("sts:GetCallerIdentity"):

@@ -1,0 +1,202 @@
+"""Models and their artifacts as the registry has them. Fields that an older pipeline did not write are empty."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from neuron_cdk.doctor.boto import answered
+
+if TYPE_CHECKING:
+    from neuron_cdk.doctor.boto import BotoAws
+
+_DECLARED = "model#"
+_NOT_AN_ARTIFACT = "#"
+_MIRROR = "mirror"
+_TEXTS = (
+    *("state", "model", "attempt", "engine", "target", "sdk", "host", "job_name"),
+    *("artifact_uri", "reason", "log_url", "lease_owner"),
+)
+_NUMBERS = ("registered_at", "last_used", "lease_expires", "hits")
+
+Item = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One item of the registry. Times are seconds since the epoch, 0 where they are not known."""
+
+    key: str
+    state: str
+    model: str = ""
+    attempt: str = ""
+    engine: str = ""
+    target: str = ""
+    sdk: str = ""
+    host: str = ""
+    job_name: str = ""
+    artifact_uri: str = ""
+    reason: str = ""
+    log_url: str = ""
+    lease_owner: str = ""
+    registered_at: int = 0
+    last_used: int = 0
+    lease_expires: int = 0
+    hits: int = 0
+    compile_seconds: float = 0
+    usd: float | None = None
+    """None where no price is known."""
+    used_by: tuple[str, ...] = ()
+    """``<stack arn>|<logical id>`` each."""
+    parts: tuple[str, ...] = ()
+    verification: Mapping[str, Any] = field(default_factory=dict)
+    """As the manifest has it: ``ran``, ``left``, ``examples``, ``max_error``, ``tolerance``, ``reference``."""
+
+    @property
+    def compiled(self) -> str:
+        """When, in UTC, to the minute."""
+        return f"{datetime.fromtimestamp(self.registered_at, UTC):%Y-%m-%d %H:%M}" if self.registered_at else "-"
+
+    @property
+    def cost(self) -> str:
+        return "-" if self.usd is None else f"${self.usd:.4f}"
+
+    @property
+    def verified(self) -> str:
+        """What of the verification ran, in a few words."""
+        if not self.verification:
+            return "-"
+        ran = ", ".join(map(str, self.verification.get("ran", ()))) or "nothing ran"
+        worst = self.verification.get("max_error")
+        return f"{ran}, error {worst:.2g}" if isinstance(worst, int | float) else ran
+
+
+@dataclass(frozen=True, slots=True)
+class LiveModel:
+    """A model that a deploy has declared, or that only the file has (``document`` is None)."""
+
+    name: str
+    document: Mapping[str, Any] | None = None
+    """The model's properties as last declared: what a compile is started with."""
+    users: tuple[str, ...] = ()
+    """``<stack arn>|<logical id>|<artifact key>`` each."""
+    artifacts: tuple[Artifact, ...] = ()
+    """The newest first; copies of sources and parts of others are not among them."""
+
+    @property
+    def current(self) -> Artifact | None:
+        """The artifact that stacks have; else what is ready, then what compiles, then what failed."""
+        used = {user.rpartition("|")[2] for user in self.users}
+        order = ("ready", "compiling", "failed")
+        ranked = sorted(
+            self.artifacts,
+            key=lambda one: (one.key not in used, order.index(one.state) if one.state in order else len(order)),
+        )
+        return ranked[0] if ranked else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else is to be known of it."""
+        current = self.current
+        others = [one for one in self.artifacts if current and one.key != current.key]
+        compiling = sum(one.state == "compiling" for one in others)
+        failed = [one for one in others if one.state == "failed"]
+        notes = []
+        if self.document is None:
+            notes.append("not declared: cdk deploy does that")
+        if compiling:
+            notes.append(f"{compiling} more compiling")
+        if failed:
+            notes.append(f"{len(failed)} more failed")
+        if current and current.state == "failed":
+            notes.append(first_line(current.reason))
+        return tuple(notes)
+
+    def to_json(self) -> dict[str, Any]:
+        current = self.current
+        return {
+            "name": self.name,
+            "declared": self.document is not None,
+            "current": current.key if current else None,
+            "users": list(self.users),
+            "artifacts": [asdict(one) for one in self.artifacts],
+        }
+
+
+def read(aws: BotoAws, table: str, names: Iterable[str]) -> list[LiveModel]:
+    """Every model that is named or declared, by name; one reading of the whole registry. Raises ``AskError``."""
+    declared, artifacts = dict[str, Item](), list[Artifact]()
+    for item in _items(aws, table):
+        key = item["artifact_key"]["S"]
+        if key.startswith(_DECLARED):
+            declared[key.removeprefix(_DECLARED)] = item
+        elif _NOT_AN_ARTIFACT not in key:
+            artifacts.append(artifact(item))
+    parts = {part for one in artifacts for part in one.parts}
+    whole = [one for one in artifacts if one.engine != _MIRROR and one.key not in parts]
+    whole.sort(key=lambda one: (one.registered_at or one.lease_expires, one.key), reverse=True)
+    found = []
+    for name in sorted({*names, *declared}):
+        item = declared.get(name, {})
+        found.append(
+            LiveModel(
+                name,
+                document=_object(_text(item, "document")) or None,
+                users=_set(item, "users"),
+                artifacts=tuple(one for one in whole if one.model == name),
+            )
+        )
+    return found
+
+
+def read_artifact(aws: BotoAws, table: str, key: str) -> Artifact | None:
+    """One artifact. Raises ``AskError``."""
+    with answered("dynamodb:GetItem"):
+        found = aws.client("dynamodb").get_item(TableName=table, Key={"artifact_key": {"S": key}}, ConsistentRead=True)
+    return artifact(found["Item"]) if "Item" in found else None
+
+
+def artifact(item: Item) -> Artifact:
+    """Read an item as DynamoDB gives it."""
+    usd = item.get("usd", {}).get("N")
+    return Artifact(
+        key=_text(item, "artifact_key"),
+        **{name: _text(item, name) for name in _TEXTS},  # type: ignore[arg-type]
+        **{name: int(float(item.get(name, {}).get("N", 0))) for name in _NUMBERS},  # type: ignore[arg-type]
+        compile_seconds=float(item.get("compile_seconds", {}).get("N", 0)),
+        usd=None if usd is None else float(usd),
+        used_by=_set(item, "used_by"),
+        parts=_set(item, "parts"),
+        verification=_object(_text(item, "verification")),
+    )
+
+
+def first_line(text: str, most: int = 100) -> str:
+    """The beginning of a reason, for a table."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _items(aws: BotoAws, table: str) -> Iterator[Item]:
+    with answered("dynamodb:Scan"):
+        for page in aws.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+            yield from page["Items"]
+
+
+def _text(item: Item, name: str) -> str:
+    return str(item.get(name, {}).get("S", ""))
+
+
+def _set(item: Item, name: str) -> tuple[str, ...]:
+    return tuple(sorted(item.get(name, {}).get("SS", ())))
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
