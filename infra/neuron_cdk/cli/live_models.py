@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuron_cdk.doctor.boto import answered
+
+from .deployed import ask, choose, load, output
+from .failure import WrongInputError
 
 if TYPE_CHECKING:
     from neuron_cdk.doctor.boto import BotoAws
@@ -124,6 +129,36 @@ class LiveModel:
             "users": list(self.users),
             "artifacts": [asdict(one) for one in self.artifacts],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A deployment's models, and where they were found."""
+
+    aws: BotoAws
+    deployment: str
+    file: Path
+    table: str
+    """The registry."""
+    models: Sequence[LiveModel]
+
+    def pick(self, name: str) -> LiveModel:
+        """One model by name. Raises ``WrongInputError`` with names that are nearly so."""
+        names = [model.name for model in self.models]
+        if name in names:
+            return self.models[names.index(name)]
+        near = difflib.get_close_matches(name, names)
+        hint = f"perhaps {' or '.join(near)}" if near else f"its models: {', '.join(names) or 'none'}"
+        raise WrongInputError(f"{self.deployment} has no model {name}; {hint}")
+
+
+def find(file: Path | None, state: Path, as_json: bool) -> Found:
+    """The models of a deployment file. To be called under ``in_words``; leaves with 2 when the file is not valid."""
+    chosen = choose(file)
+    deployment = load(chosen, as_json)
+    aws = ask(chosen, deployment, state)
+    table = output(aws, deployment.name, "Artifacts", "RegistryTable")
+    return Found(aws, deployment.name, chosen, table, read(aws, table, deployment.models))
 
 
 def read(aws: BotoAws, table: str, names: Iterable[str]) -> list[LiveModel]:

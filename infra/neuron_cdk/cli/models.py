@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .aws import STATE, State
-from .deployed import Chosen, Json, ask, choose, load, output, show_table
-from .failure import WrongInputError, in_words
-
-if TYPE_CHECKING:
-    from neuron_cdk.doctor.boto import BotoAws
-
-    from .live_models import LiveModel
+from .deployed import Chosen, Json, show_table
+from .failure import in_words
+from .models_compile import compile_
 
 app = typer.Typer(help="A deployment's models and their artifacts.", no_args_is_help=True, add_completion=False)
 
 Name = Annotated[str, typer.Argument(help="A model.")]
 
-# Releases (history, release, rollback, approve) are commands of ``models_release``, registered here:
-# app.command()(models_release.history)
-
 
 @app.command("list")
 def list_(file: Chosen = None, state: State = STATE, as_json: Json = False) -> None:
     """List the models: which artifact each has, what it cost, how often it was found."""
+    from .live_models import find
+
     with in_words(as_json=as_json):
-        _, _, found = read(file, state, as_json)
+        found = find(file, state, as_json).models
     if as_json:
         typer.echo(json.dumps([model.to_json() for model in found], indent=2))
         return
@@ -47,9 +40,10 @@ def list_(file: Chosen = None, state: State = STATE, as_json: Json = False) -> N
 @app.command()
 def show(name: Name, file: Chosen = None, state: State = STATE, as_json: Json = False) -> None:
     """Show one model: its artifacts with their logs, and why the last attempt failed if it did."""
+    from .live_models import find
+
     with in_words(as_json=as_json):
-        _, _, found = read(file, state, as_json)
-        model = pick(found, name)
+        model = find(file, state, as_json).pick(name)
     if as_json:
         typer.echo(json.dumps(model.to_json(), indent=2))
         return
@@ -80,26 +74,6 @@ def show(name: Name, file: Chosen = None, state: State = STATE, as_json: Json = 
                 typer.echo(f"  {fact:<10}{value}")
 
 
-# -- shared with the other commands ----------------------------------------------------------------------------------
-
-
-def read(file: Path | None, state: Path, as_json: bool) -> tuple[BotoAws, str, list[LiveModel]]:
-    """The deployment's AWS, its name, and its models. To be called under ``in_words``."""
-    from .live_models import read as read_models
-
-    chosen = choose(file)
-    deployment = load(chosen, as_json)
-    aws = ask(chosen, deployment, state)
-    table = output(aws, deployment.name, "Artifacts", "RegistryTable")
-    return aws, deployment.name, read_models(aws, table, deployment.models)
-
-
-def pick(found: list[LiveModel], name: str) -> LiveModel:
-    """One model by name. Raises ``WrongInputError`` with names that are nearly so."""
-    for model in found:
-        if model.name == name:
-            return model
-    names = [model.name for model in found]
-    near = difflib.get_close_matches(name, names, n=3)
-    hint = f"perhaps {' or '.join(near)}" if near else f"its models: {', '.join(names) or 'none'}"
-    raise WrongInputError(f"the deployment has no model {name}; {hint}")
+# Each command lies in a file with what it shares with others of its kind.
+app.command("compile")(compile_)
+# Releases (history, release, rollback, approve) are of ``models_release``: app.command()(models_release.history)

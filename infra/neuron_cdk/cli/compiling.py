@@ -1,0 +1,172 @@
+"""Compiles that a person asks for: started at the pipeline's request machine, and watched until they end."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from neuron_cdk.doctor.aws import AskError, CannotAskError, FailedError
+from neuron_cdk.doctor.boto import answered
+
+from .live_models import LiveModel, first_line, read_artifact
+
+if TYPE_CHECKING:
+    from neuron_cdk.doctor.boto import BotoAws
+
+_JOB_LOGS = "/aws/sagemaker/ProcessingJobs"
+_DAY_MINUTES = 24 * 60
+
+
+@dataclass
+class Compile:
+    """One request under way. Empty what is not known yet."""
+
+    model: str
+    execution_arn: str
+    started: float = field(default_factory=time.monotonic)
+    state: str = "starting"
+    key: str = ""
+    job: str = ""
+    host: str = ""
+    line: str = ""
+    """The last one of the job's log."""
+    outcome: dict[str, Any] | None = None
+    """What the machine ended with; None while it runs. ``status`` is ``ready`` where there is an artifact."""
+
+    @property
+    def elapsed(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
+        return f"{minutes}:{seconds:02d}"
+
+    @property
+    def is_ready(self) -> bool:
+        return self.outcome is not None and self.outcome.get("status") == "ready"
+
+    def to_json(self) -> dict[str, Any]:
+        """What it came to; ``status`` is ``started`` where nobody waited."""
+        return {"status": "started", **(self.outcome or {}), "model": self.model, "execution_arn": self.execution_arn}
+
+
+def start(aws: BotoAws, machine: str, model: LiveModel, *, force: bool, timeout_minutes: int | None) -> Compile:
+    """Ask for an artifact of a declared model. Raises ``AskError``.
+
+    :param force: try again what is remembered as failed.
+    :param timeout_minutes: how long the request waits; a day where None. The compile has a time limit of its own.
+    """
+    document = dict(model.document or {})
+    request = {
+        "model": document,
+        "trigger": "person",
+        "force": force,
+        "deadline": int(time.time()) + (timeout_minutes or _DAY_MINUTES) * 60,
+        # ONNX Runtime takes a second, a Neuron compiler minutes.
+        "poll_seconds": 1 if document.get("Target") == "cpu" else 15,
+    }
+    name = f"person-{model.name[:40]}-{uuid.uuid4().hex[:12]}"  # an execution's name may have 80 characters
+    with answered("states:StartExecution"):
+        begun = aws.client("stepfunctions").start_execution(
+            stateMachineArn=machine, name=name, input=json.dumps(request)
+        )
+        return Compile(model.name, str(begun["executionArn"]))
+
+
+def look(aws: BotoAws, table: str, one: Compile) -> None:
+    """See how far it is. Raises ``AskError`` when the execution cannot be seen; details may be missing."""
+    with answered("states:DescribeExecution"):
+        described = aws.client("stepfunctions").describe_execution(executionArn=one.execution_arn)
+    if described["status"] == "RUNNING":
+        try:
+            _look_closer(aws, table, one)
+        except CannotAskError:
+            raise
+        except AskError:  # progress is a courtesy: who may start a compile need not be allowed to see its job
+            one.state = one.state if one.key else "running"
+        return
+    one.outcome = _outcome(described)
+    one.state = str(one.outcome.get("status", ""))
+    one.key = str(one.outcome.get("key") or one.key)
+
+
+def last_lines(aws: BotoAws, table: str, one: Compile, count: int = 20) -> list[str]:
+    """The end of the log of the job that failed; none where it cannot be had."""
+    try:
+        if not one.job and one.key:
+            found = read_artifact(aws, table, one.key)
+            one.job = found.job_name if found else ""
+        return _log(aws, one.job, count) if one.job else []
+    except AskError:
+        return []
+
+
+def _look_closer(aws: BotoAws, table: str, one: Compile) -> None:
+    if not one.key:
+        one.key = _key(aws, one.execution_arn)
+    found = read_artifact(aws, table, one.key) if one.key else None
+    if found is None:
+        return
+    mine = one.execution_arn.rpartition(":")[2] == found.lease_owner
+    one.state = found.state if mine or found.state != "compiling" else "compiling for another request"
+    # Jobs are named after the key and the attempt, and are numbered by the host types that were tried.
+    stem = f"{found.key[:32]}-{found.attempt}"
+    with answered("sagemaker:ListProcessingJobs"):
+        jobs = aws.client("sagemaker").list_processing_jobs(
+            NameContains=stem, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
+        )["ProcessingJobSummaries"]
+    if not jobs:
+        return
+    if jobs[0]["ProcessingJobName"] != one.job:
+        one.job = str(jobs[0]["ProcessingJobName"])
+        with answered("sagemaker:DescribeProcessingJob"):
+            described = aws.client("sagemaker").describe_processing_job(ProcessingJobName=one.job)
+            one.host = str(described["ProcessingResources"]["ClusterConfig"]["InstanceType"])
+    one.line = first_line(next(reversed(_log(aws, one.job, 1)), one.line))
+
+
+def _key(aws: BotoAws, execution_arn: str) -> str:
+    """The artifact key, which the machine's first step says."""
+    with answered("states:GetExecutionHistory"):
+        events = aws.client("stepfunctions").get_execution_history(executionArn=execution_arn, maxResults=100)["events"]
+    for event in reversed(events):
+        told = _object(event.get("taskSucceededEventDetails", {}).get("output", ""))
+        answer = told.get("Payload", told)
+        if isinstance(answer, Mapping) and answer.get("key"):
+            return str(answer["key"])
+    return ""
+
+
+def _log(aws: BotoAws, job: str, count: int) -> list[str]:
+    """The last lines of a job's log; none before it has printed any."""
+    logs = aws.client("logs")
+    try:
+        with answered("logs:DescribeLogStreams"):
+            found = logs.describe_log_streams(logGroupName=_JOB_LOGS, logStreamNamePrefix=f"{job}/")["logStreams"]
+    except FailedError as error:
+        if error.code == "ResourceNotFoundException":  # the account's first job makes the group
+            return []
+        raise
+    if not found:
+        return []
+    with answered("logs:GetLogEvents"):
+        stream = found[0]["logStreamName"]
+        events = logs.get_log_events(logGroupName=_JOB_LOGS, logStreamName=stream, limit=count)["events"]
+    return [str(event["message"]).rstrip() for event in events]
+
+
+def _outcome(described: Mapping[str, Any]) -> dict[str, Any]:
+    if described["status"] == "SUCCEEDED":
+        told = _object(described.get("output", ""))
+        return told if told.get("status") else {"status": "error", "reason": "the request ended without an outcome"}
+    why = ": ".join(filter(None, (described.get("error"), described.get("cause"))))
+    return {"status": "error", "reason": why or f"the request ended as {described['status']}"}
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
