@@ -5,8 +5,8 @@ Configures Input and Output For Your Processing Container":
 
 - ``processing/input/request/request.json``: what to compile (``request.CompileRequest``);
 - ``processing/input/source``: the model's files;
-- ``processing/output``: the artifact, uploaded when the container ends: compiled files, ``compile.log``, and
-  ``manifest.json``, written last;
+- ``processing/output``: the artifact, uploaded when the container ends: compiled files, ``compile.log``,
+  ``golden.json`` where its server speaks this project's format (``verification``), and ``manifest.json``, written last;
 - ``output/message``: on failure, the end of the log. ``DescribeProcessingJob`` gives it as ``ExitMessage`` (at most
   1,024 characters).
 
@@ -25,10 +25,11 @@ import time
 import traceback
 from pathlib import Path
 
-from . import engines, joblog, manifest, request, source
+from . import engines, joblog, manifest, request, source, verification
 from .errors import JobError
 
 _MESSAGE_CHARACTERS = 900
+_LOG = "compile.log"
 
 
 def main(root: Path) -> int:
@@ -36,7 +37,7 @@ def main(root: Path) -> int:
     signal.signal(signal.SIGTERM, _stop)
     output = root / "processing" / "output"
     output.mkdir(parents=True, exist_ok=True)
-    log = output / "compile.log"
+    log = output / _LOG
     stopped = ""
     try:
         with joblog.tee(log):
@@ -60,11 +61,15 @@ def _run(inputs: Path, output: Path) -> dict[str, object] | None:
     try:
         wanted = request.load(inputs / "request" / "request.json")
         print(f"{wanted.name}: {wanted.engine} for {wanted.target}, artifact {wanted.artifact_key}", flush=True)
-        model = source.prepare(inputs / "source", wanted.source_kind, scratch)
+        model = source.prepare(
+            inputs / "source", wanted.source_kind, scratch, files=wanted.source_files, include=wanted.include
+        )
+        started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         started = time.monotonic()
         compiled = engines.find(wanted.engine)(wanted, model, output)
         seconds = round(time.monotonic() - started, 3)
         print(f"compiled by {compiled.compiler} {compiled.version} in {seconds} s", flush=True)
+        verified = verification.verify(wanted.engine, wanted.dtype, compiled, model, output)
     except JobError as error:
         print(f"error: {error}", flush=True)
         return None
@@ -80,12 +85,21 @@ def _run(inputs: Path, output: Path) -> dict[str, object] | None:
         "sdk": wanted.sdk,
         "compiler": {"name": compiled.compiler, "version": compiled.version},
         "command": list(compiled.command),
+        "flags": list(compiled.flags),
         "dtype": wanted.dtype,
+        "shapes": [
+            {"batch_size": program.batch_size, "sequence_length": program.sequence_length}
+            for program in compiled.programs
+        ],
         "programs": [program.to_json() for program in compiled.programs],
         "inputs": list(compiled.inputs),
         "outputs": list(compiled.outputs),
+        **({"source": compiled.source} if compiled.source else {}),
+        "log": _LOG,
+        "started_at": started_at,
         "compile_seconds": seconds,
         "host": {"machine": platform.machine(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "verification": verified,
     }
 
 

@@ -1,68 +1,56 @@
-"""The model's files: where SageMaker put them, unpacked if they came as one zip."""
+"""The model's files: where SageMaker put them, unpacked if they came as one archive, and checked either way."""
 
 from __future__ import annotations
 
 import shutil
-import stat
 import zipfile
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
+from . import archives, fingerprints, pickles
 from .errors import JobError
+from .request import SourceFile
 
-_MOST_FILES = 10_000
+_ARCHIVE = (".tar.gz", ".tgz")
 
 
-def prepare(source: Path, kind: str, scratch: Path) -> Path:
+def prepare(
+    source: Path,
+    kind: str,
+    scratch: Path,
+    *,
+    files: Sequence[SourceFile] | None = None,
+    include: Sequence[str] = (),
+) -> Path:
     """Give the folder that holds the model's files.
 
     :param source: what SageMaker downloaded.
-    :param kind: ``s3``: the files themselves; ``asset``: one zip of the folder, unpacked into ``scratch``.
-    :raises JobError: when there is nothing, or not the one zip an asset is.
+    :param kind: ``s3``: the files themselves, or one ``.tar.gz`` of them alone, as SageMaker's users have it;
+        ``asset``: one zip of the folder. Archives are unpacked into ``scratch``. ``huggingface``: the job fetches them.
+    :param files: what the artifact's key was made of, where that is known.
+    :param include: patterns of pickles that may be there.
+    :raises JobError: when there is nothing, or something that is refused.
     """
-    files = files_in(source) if source.is_dir() else []
-    if not files:
+    if kind == "huggingface":
+        return scratch
+    found = files_in(source) if source.is_dir() else []
+    if not found:
         raise JobError("the model's source is empty: no file was downloaded from it")
-    if kind != "asset":
-        return source
-    if len(files) != 1 or not zipfile.is_zipfile(files[0]):
-        raise JobError(f"a model from a local path comes as one zip; found {listing(files, source)}")
-    free = shutil.disk_usage(scratch).free
-    unpack(files[0], scratch, most_bytes=free)
-    return scratch
-
-
-def unpack(archive: Path, target: Path, *, most_bytes: int) -> None:
-    """Extract a zip that nobody vouches for.
-
-    Everything is checked before anything is written: names that leave the folder, links and other special files,
-    encryption, a sum of sizes over ``most_bytes`` (``zipfile`` never extracts more than a member declares).
-
-    :raises JobError: naming the member and the reason.
-    """
-    with zipfile.ZipFile(archive) as opened:
-        members = opened.infolist()
-        if len(members) > _MOST_FILES:
-            raise JobError(f"the archive holds {len(members)} files; at most {_MOST_FILES} are taken")
-        for member in members:
-            _check(member)
-        total = sum(member.file_size for member in members)
-        if total > most_bytes:
-            raise JobError(f"the archive unpacks to {total:,} bytes; there is room for {most_bytes:,}")
-        try:
-            opened.extractall(target)
-        except zipfile.BadZipFile as error:
-            raise JobError(f"the archive is damaged: {error}") from error
-
-
-def _check(member: zipfile.ZipInfo) -> None:
-    name = PurePosixPath(member.filename)
-    if name.is_absolute() or ".." in name.parts or "\\" in member.filename:
-        raise JobError(f"the archive is refused: {member.filename!r} would be written outside its folder")
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise JobError(f"the archive is refused: {member.filename!r} is a link or a special file")
-    if member.flag_bits & 0x1:
-        raise JobError(f"the archive is refused: {member.filename!r} is encrypted")
+    if files is not None:
+        fingerprints.check(source, files)
+    room = shutil.disk_usage(scratch).free
+    if kind == "asset":
+        if len(found) != 1 or not zipfile.is_zipfile(found[0]):
+            raise JobError(f"a model from a local path comes as one zip; found {listing(found, source)}")
+        archives.unpack_zip(found[0], scratch, most_bytes=room)
+        model = scratch
+    elif len(found) == 1 and found[0].name.endswith(_ARCHIVE):
+        archives.unpack_tar(found[0], scratch, most_bytes=room)
+        model = scratch
+    else:
+        model = source
+    pickles.refuse(model, include)
+    return model
 
 
 def the_only(folder: Path, *suffixes: str) -> Path:
