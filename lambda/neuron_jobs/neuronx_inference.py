@@ -11,6 +11,7 @@ container.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 from pathlib import Path
@@ -31,9 +32,9 @@ class Model:
     def __init__(self, folder: Path) -> None:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         _verify(folder, manifest["files"])
-        if manifest["engine"] == "torch-neuron":
-            # Without it TorchScript does not know neuron::forward (Neuron's troubleshooting guide for torch-neuron).
-            import torch_neuron  # noqa: F401
+        # Without it TorchScript does not know the operator that a program consists of ("Unknown builtin op", Neuron's
+        # troubleshooting guide for torch-neuron); Neuron's own handlers import either module before they load.
+        importlib.import_module({"torch-neuron": "torch_neuron"}.get(manifest["engine"], "torch_neuronx"))
         self.inputs = manifest["inputs"]
         self.outputs = manifest["outputs"]
         programs = sorted(manifest["programs"], key=lambda entry: entry["batch_size"])

@@ -76,6 +76,8 @@ class TestNeuronxCc:
         assert hlo.run(path=stand_ins) == 0, hlo.printed
         manifest = hlo.manifest
         assert manifest["programs"] == [{"file": "batch-1.neff", "batch_size": 1}]
+        assert manifest["verification"]["ran"] == ["files"]
+        assert "on Neuron devices only; the model's smoke test is what asks it" in manifest["verification"]["left"][1]
         assert manifest["compiler"] == {"name": "neuronx-cc", "version": "2.27.5334.0"}
         assert [entry["path"] for entry in manifest["files"]] == ["batch-1.neff", "compile.log", "neuronx-cc.log"]
 
@@ -157,6 +159,26 @@ class TestTorchNeuronx:
         assert [entry["shape"] for entry in manifest["outputs"]] == [["batch"], ["batch", "sequence"]]
         assert manifest["compiler"] == {"name": "torch-neuronx", "version": "2.9.0.2.14"}
 
+    def test_the_models_own_answers_on_the_cpu_go_with_the_artifact(self, hugging_face: Any, stand_ins: str) -> None:
+        hugging_face.run(path=stand_ins)
+        verification = hugging_face.manifest["verification"]
+        assert (verification["ran"], verification["examples"]) == (["files"], 4)
+        assert [reason.split(":")[0] for reason in verification["left"]] == ["loads", "golden"]
+        assert "max_error" not in verification
+        document = json.loads((hugging_face.output / "golden.json").read_text())
+        assert document["tolerance"] == {"atol": 1e-05, "rtol": 0.02}
+        assert len(document["examples"]) == 4
+        for example in document["examples"]:
+            means = [sum(row) / len(row) for row in example["inputs"]["input_ids"]]
+            assert example["outputs"]["output_0"] == pytest.approx(means)
+            assert set(map(tuple, example["inputs"]["attention_mask"])) == {
+                (1,) * len(example["outputs"]["output_1"][0])
+            }
+
+    def test_flags_are_in_the_manifest(self, hugging_face: Any, stand_ins: str) -> None:
+        hugging_face.run(path=stand_ins)
+        assert hugging_face.manifest["flags"][:2] == ["--target", "inf2"]
+
     def test_the_artifact_holds_what_the_serving_container_runs(self, hugging_face: Any, stand_ins: str) -> None:
         hugging_face.run(path=stand_ins)
         paths = {entry["path"] for entry in hugging_face.manifest["files"]}
@@ -230,7 +252,7 @@ class TestTorchNeuron:
         (torchscript.source / "tokenizer.json").write_text("{}")
         torchscript.run(path=stand_ins)
         paths = {entry["path"] for entry in torchscript.manifest["files"]}
-        assert paths == {"batch-1.pt", "batch-2.pt", "code/inference.py", "compile.log"}
+        assert paths == {"batch-1.pt", "batch-2.pt", "code/inference.py", "compile.log", "golden.json"}
 
     @pytest.mark.parametrize(
         ("changed", "message"),
@@ -267,8 +289,9 @@ class TestInferenceScript:
             return module
 
         yield script_of
-        for name in ("torch", "torch_neuron", "transformers", "sagemaker_inference", "sagemaker_inference.errors"):
+        for name in ("torch", "torch_neuron", "torch_neuronx", "transformers", "sagemaker_inference"):
             sys.modules.pop(name, None)
+        sys.modules.pop("sagemaker_inference.errors", None)
         os.environ.pop("NEURON_RT_NUM_CORES", None)
 
     @pytest.fixture

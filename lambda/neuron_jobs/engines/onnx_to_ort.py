@@ -7,13 +7,14 @@ and an artifact is used on others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
+from ..checks import Checks, Run, Tensors
 from ..errors import JobError
 from ..request import CompileRequest
 from ..source import the_only
@@ -36,7 +37,7 @@ DTYPES = {
 
 
 def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
-    """Compile the one ``.onnx`` file of the source, and run each program once before it counts as made."""
+    """Compile the one ``.onnx`` file of the source, and run each program once for the shapes it answers with."""
     _refuse_what_has_no_meaning_here(request)
     model = the_only(source, ".onnx")
     original = _open(model)
@@ -62,7 +63,7 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
     outputs = [_description(node) for node in original.get_outputs()]
     for index, description in enumerate(outputs):
         observed = [shapes_of_run[index] for shapes_of_run in produced]
-        description["shape"] = _output_shape(description, observed, programs)
+        description["shape"] = _output_shape(description, observed, programs, kinds)
     for description in inputs:
         description["shape"] = [kinds.get(dim, dim) for dim in description["shape"]]
     return Compiled(
@@ -72,7 +73,19 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
         programs=tuple(programs),
         inputs=tuple(inputs),
         outputs=tuple(outputs),
+        flags=("graph_optimization_level=extended",),
+        checks=Checks(_run(original), lambda program: _run(_open(program))),
     )
+
+
+def _run(session: ort.InferenceSession) -> Run:
+    """A session as a function of its inputs by name."""
+    names = [node.name for node in session.get_outputs()]
+
+    def run(inputs: Tensors) -> Tensors:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+    return run
 
 
 def _refuse_what_has_no_meaning_here(request: CompileRequest) -> None:
@@ -138,14 +151,26 @@ def _try(program: Path, batch: int) -> list[tuple[int, ...]]:
 
 
 def _output_shape(
-    description: dict[str, Any], observed: Sequence[tuple[int, ...]], programs: Sequence[Program]
+    description: dict[str, Any],
+    observed: Sequence[tuple[int, ...]],
+    programs: Sequence[Program],
+    kinds: Mapping[str, str],
 ) -> list[int | str]:
-    """Each dimension of an output as a number, ``"batch"`` or ``"sequence"``, from what the programs answered with."""
+    """Each dimension of an output as a number, ``"batch"`` or ``"sequence"``.
+
+    What the model calls as it calls a dimension of its inputs is that one; of others only the sizes tell, that the
+    programs answered with.
+    """
     shape: list[int | str] = []
+    named = {kinds[name] for name in description["shape"] if name in kinds}
     for axis in range(len(observed[0])):
         sizes = [answer[axis] for answer in observed]
         declared = description["shape"][axis] if axis < len(description["shape"]) else None
-        if not isinstance(declared, int) and sizes == [program.batch_size for program in programs]:
+        if isinstance(declared, str) and declared in kinds:
+            shape.append(kinds[declared])
+        elif "batch" in named and len(set(sizes)) == 1:
+            shape.append(sizes[0])
+        elif not isinstance(declared, int) and sizes == [program.batch_size for program in programs]:
             shape.append("batch" if "batch" not in shape else sizes[0])
         elif len(set(sizes)) == 1 and isinstance(declared, int):
             shape.append(declared)

@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..checks import Checks, Tensors
 from ..errors import JobError
 from ..request import CompileRequest
 from ..source import files_in, listing, the_only
@@ -82,6 +83,8 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
         programs=programs,
         inputs=tuple(inputs),
         outputs=outputs,
+        flags=tuple(arguments["compiler_args"]),
+        checks=checks(torch, model, inputs, outputs),
     )
 
 
@@ -111,6 +114,19 @@ def trace_each(
         programs.append(program)
         print(f"{program.file}: {(output / program.file).stat().st_size:,} bytes", flush=True)
     return tuple(programs), tuple(_outputs(produced))
+
+
+def checks(torch: Any, model: Any, inputs: Sequence[Description], outputs: Sequence[Description]) -> Checks:
+    """The model as it was, on this host's CPU: what was traced cannot even be loaded without a Neuron device."""
+
+    def original(values: Tensors) -> Tensors:
+        given = (torch.tensor(values[one["name"]], dtype=getattr(torch, one["dtype"])) for one in inputs)
+        with torch.no_grad():
+            answers = _tensors(torch, model(*given))
+        arrays = [one.float().numpy() if one.is_floating_point() else one.numpy() for one in answers]
+        return {one["name"]: array for one, array in zip(outputs, arrays, strict=True)}
+
+    return Checks(original, why_not="a traced program loads on a Neuron device only, and this host has none")
 
 
 def _load(torch: Any, request: CompileRequest, source: Path) -> tuple[Any, list[Description]]:

@@ -22,7 +22,7 @@ from ..errors import JobError
 from ..request import CompileRequest
 from . import Compiled
 from .neuron_cc_flags import flags
-from .torch_trace import add_serving_code, load_torchscript, trace_each
+from .torch_trace import add_serving_code, checks, load_torchscript, trace_each
 
 
 def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
@@ -51,4 +51,6 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
         programs=programs,
         inputs=tuple(inputs),
         outputs=outputs,
+        flags=tuple(arguments),
+        checks=checks(torch, model, inputs, outputs),
     )

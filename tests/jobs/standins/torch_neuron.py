@@ -35,4 +35,5 @@ def trace(
     )
 
 
+torch.operators.add("neuron::forward")
 torch.neuron = types.SimpleNamespace(trace=trace)

@@ -23,9 +23,13 @@ def trace(
     assert not cpu_backend or "--target" in compiler_args, "cpu_backend needs a target"
     return torch.Module(
         {
+            "op": "neuron::forward_v2",
             "compiler_args": compiler_args,
             "cpu_backend": cpu_backend,
             "shapes": [list(value.shape) for value in example_inputs],
             "dtypes": [str(value.dtype) for value in example_inputs],
         }
     )
+
+
+torch.operators.add("neuron::forward_v2")
