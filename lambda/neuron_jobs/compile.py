@@ -61,7 +61,9 @@ def _run(inputs: Path, output: Path) -> dict[str, object] | None:
     try:
         wanted = request.load(inputs / "request" / "request.json")
         print(f"{wanted.name}: {wanted.engine} for {wanted.target}, artifact {wanted.artifact_key}", flush=True)
-        model = source.prepare(inputs / "source", wanted.source_kind, scratch)
+        model = source.prepare(
+            inputs / "source", wanted.source_kind, scratch, files=wanted.source_files, include=wanted.include
+        )
         started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         started = time.monotonic()
         compiled = engines.find(wanted.engine)(wanted, model, output)
@@ -92,6 +94,7 @@ def _run(inputs: Path, output: Path) -> dict[str, object] | None:
         "programs": [program.to_json() for program in compiled.programs],
         "inputs": list(compiled.inputs),
         "outputs": list(compiled.outputs),
+        **({"source": compiled.source} if compiled.source else {}),
         "log": _LOG,
         "started_at": started_at,
         "compile_seconds": seconds,

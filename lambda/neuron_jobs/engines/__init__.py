@@ -18,6 +18,7 @@ _MODULES = {
     "torch-neuron": "torch_trace_inf1",
     "neuronx-cc": "hlo_to_neff",
     "optimum": "optimum_export",
+    "mirror": ".mirror",
 }
 
 
@@ -45,6 +46,8 @@ class Compiled:
     ``checks``: how to ask it here; None for what a server of its own loads.
 
     ``flags``: what the compiler was told beside its files, as words; the part of ``command`` that makes a difference.
+
+    ``source``: where the files came from, for an engine that fetches them itself.
     """
 
     compiler: str
@@ -54,6 +57,7 @@ class Compiled:
     inputs: tuple[dict[str, Any], ...] = field(default=())
     outputs: tuple[dict[str, Any], ...] = field(default=())
     flags: tuple[str, ...] = field(default=())
+    source: dict[str, Any] = field(default_factory=dict)
     checks: Checks | None = None
 
 
@@ -67,7 +71,7 @@ def find(name: str) -> Engine:
     """
     if name not in _MODULES:
         raise JobError(f"engine {name!r} is not one of {', '.join(_MODULES)}")
-    engine: Engine = importlib.import_module(f"{__name__}.{_MODULES[name]}").compile
+    engine: Engine = importlib.import_module(f".{_MODULES[name]}", __name__).compile
     return engine
 
 
