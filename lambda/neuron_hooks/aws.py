@@ -30,6 +30,15 @@ _CHUNK = 1 << 20
 _JOB_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 _LAUNCHES = 20
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
+# What is no answer to the question that was asked: asked again, it may be answered.
+_PASSING = {
+    "InternalFailure",
+    "RequestLimitExceeded",
+    "ResourceContention",
+    "ServiceUnavailable",
+    "Throttling",
+    "ThrottlingException",
+}
 
 
 class RefreshRefusedError(Exception):
@@ -241,8 +250,19 @@ def newest_refresh(group: str) -> InstanceRefresh | None:
     """A group's latest instance refresh, whatever became of it."""
     found = client("autoscaling").describe_instance_refreshes(AutoScalingGroupName=group, MaxRecords=1)
     for one in found["InstanceRefreshes"]:
-        return InstanceRefresh(one["InstanceRefreshId"], one["Status"], one.get("StatusReason", ""))
+        return instance_refresh(one)
     return None
+
+
+def instance_refresh(described: Mapping[str, Any]) -> InstanceRefresh:
+    """A refresh as DescribeInstanceRefreshes gives it."""
+    return InstanceRefresh(
+        id=described["InstanceRefreshId"],
+        status=described["Status"],
+        reason=described.get("StatusReason", ""),
+        percent=described.get("PercentageComplete", 0),
+        began=int(described["StartTime"].timestamp()) if "StartTime" in described else 0,
+    )
 
 
 def start_refresh(group: str, preferences: Mapping[str, Any]) -> None:
@@ -255,6 +275,8 @@ def start_refresh(group: str, preferences: Mapping[str, Any]) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] == "InstanceRefreshInProgress":
             return  # of another run of this function, or one that is being cancelled: the next run sees which
+        if error.response["Error"]["Code"] in _PASSING:
+            raise
         raise RefreshRefusedError(error.response["Error"]["Message"]) from error
 
 

@@ -112,7 +112,11 @@ def _fleet(document: Mapping[str, Any]) -> Fleet:
         owns_size=document["owns_size"],
         return_after_s=document["return_after_s"],
         scaling=Scaling(**scaling) if scaling else None,
-        refresh=Refresh(**{**refresh, "checkpoints": tuple(refresh["checkpoints"]), "alarms": tuple(refresh["alarms"])})
-        if refresh
-        else None,
+        refresh=refresh_of(refresh) if refresh else None,
     )
+
+
+def refresh_of(document: Mapping[str, Any]) -> Refresh:
+    """How an instance refresh goes, from JSON."""
+    lists = {name: tuple(document[name]) for name in ("checkpoints", "alarms")}
+    return Refresh(**{**document, **lists})

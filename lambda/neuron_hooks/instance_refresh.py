@@ -25,11 +25,13 @@ _UNDER_WAY = ("Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgre
 
 @dataclass(frozen=True, slots=True)
 class InstanceRefresh:
-    """A group's refresh: its id, ``Status`` and ``StatusReason``."""
+    """A group's refresh: its id, ``Status``, ``StatusReason``, how far it is in percent, when it began in seconds."""
 
     id: str
     status: str
     reason: str
+    percent: int = 0
+    began: int = 0
 
     @property
     def is_under_way(self) -> bool:
