@@ -30,8 +30,16 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
+    """``verification``: what the job checked and what it left, as it wrote it; empty in manifests of before 0.2.
+
+    ``max_error``: the largest error of the golden examples, as a part of the output's largest value; None where the
+    programs did not run on the job's host.
+    """
+
     compile_seconds: float
     files: tuple[File, ...]
+    verification: Mapping[str, Any]
+    max_error: float | None
 
 
 def read_manifest(content: bytes | None, key: str) -> Manifest:
@@ -44,11 +52,15 @@ def read_manifest(content: bytes | None, key: str) -> Manifest:
     try:
         document: dict[str, Any] = json.loads(content)
         schema, artifact_key = document["schema"], document["artifact_key"]
+        verification: dict[str, Any] = document.get("verification", {})
+        max_error = verification.get("max_error")
         manifest = Manifest(
             compile_seconds=float(document["compile_seconds"]),
             files=tuple(File(entry["path"], entry["sha256"], int(entry["bytes"])) for entry in document["files"]),
+            verification=verification,
+            max_error=None if max_error is None else float(max_error),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{MANIFEST} cannot be read: {error!r}") from error
     if schema != _SCHEMA:
         raise ArtifactError(f"{MANIFEST} is of schema {schema!r}; the hooks read schema {_SCHEMA}")
