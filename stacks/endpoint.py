@@ -41,8 +41,12 @@ class EndpointStack(Stack):
             )
             for each in used
         ]
-        made = NeuronEndpoint.from_file(self, "Endpoint", endpoint, vpc=vpc, store=pipeline.store, models=compiled)
+        made = NeuronEndpoint.from_file(
+            self, "Endpoint", endpoint, vpc=vpc, store=pipeline.store, models=compiled, release_name=name
+        )
         CfnOutput(self, "EndpointName", value=made.endpoint_name, description=f"Endpoint {name}")
+        if made.releases:
+            CfnOutput(self, "ReleaseMachine", value=made.releases.machine.arn, description=made.releases.target)
         if made.components:
             names = {each.component.model: each.name for each in made.components}
             CfnOutput(self, "Components", value=self.to_json_string(names), description="Models to component names")

@@ -5,7 +5,8 @@ Event: ``{"step", "execution", "input"}`` with the machine's input (see ``releas
 
 - ``acquire``: take the target's lease, which one release holds at a time, or wait for it.
 - ``ask``: keep the task token for a person to let the release go on with, or not; ``reject``: they did not.
-- ``apply``, ``progress``, ``verify``, ``promote``, ``take_back``, ``remove``: the target's kind does it.
+- ``apply``, ``progress``, ``verify``, ``promote``, ``take_back``, ``remove``: the target's kind does it. ``trouble``:
+  one of them failed.
 - ``finish``: tidy up, give the lease back, answer CloudFormation if it asked, tell.
 - ``late``: CloudFormation's hour is nearly over: answer that it failed, and take it back.
 
@@ -185,14 +186,9 @@ def _promote(event: Event) -> Answer:
 
 
 def _take_back(event: Event) -> Answer:
-    """Also where a step fails otherwise: ``error`` then says why, and the release is not yet at this stage."""
     record, release = _mine(event)
-    if "error" in event and release.stage not in ("back", "finish", "remove"):
-        return _take_it_back(record, release, failure.explain(event["error"]).reason)
     if release.stage != "back":
         return _on(release)
-    if "error" in event:
-        return _end(record, release, "failed", f"{release.reason}; and it could not be taken back: {_why(event)}")
     progress = _careful(lambda: KIND.take_back(release, record.current))
     if progress.kind == "moving":
         return _look_again(record, release, progress.reason)
@@ -207,8 +203,6 @@ def _remove(event: Event) -> Answer:
     record, release = _mine(event)
     if release.stage != "remove":
         return _on(release)
-    if "error" in event:
-        return _end(record, release, "failed", f"it could not be deleted: {_why(event)}")
     progress = _careful(lambda: KIND.remove(release, record.current))
     if progress.kind == "moving":
         return _look_again(record, release, progress.reason)
@@ -216,6 +210,17 @@ def _remove(event: Event) -> Answer:
         return _end(record, release, "failed", f"it could not be deleted: {progress.reason}")
     aws.delete_item(release_record.delete(SETTINGS.registry_table, SETTINGS.target))
     return _to("finish", outcome="deleted")
+
+
+def _trouble(event: Event) -> Answer:
+    """A step failed, tried again and again: take the release back, or if that is what failed, leave it so."""
+    record, release = _mine(event)
+    why = failure.explain(event["error"]).reason
+    if release.stage == "remove":
+        return _end(record, release, "failed", f"it could not be deleted: {why}")
+    if release.stage == "back":
+        return _end(record, release, "failed", f"{release.reason}; and it could not be taken back: {why}")
+    return _on(release) if release.stage == "finish" else _take_it_back(record, release, why)
 
 
 def _careful(work: Callable[[], Progress]) -> Progress:
@@ -340,10 +345,6 @@ def _pause(looks: int) -> int:
     return max(SETTINGS.poll_seconds, min(SETTINGS.poll_seconds * (1 + looks // 10), _MOST_WAIT))
 
 
-def _why(event: Event) -> str:
-    return failure.explain(event["error"]).reason
-
-
 _STEP: dict[str, Callable[[Event], Answer]] = {
     "acquire": _acquire,
     "ask": _ask,
@@ -354,6 +355,7 @@ _STEP: dict[str, Callable[[Event], Answer]] = {
     "promote": _promote,
     "take_back": _take_back,
     "remove": _remove,
+    "trouble": _trouble,
     "finish": _finish,
     "late": _late,
 }

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from .. import spec
 from ..model import ArtifactStore, CompiledModel
 from ..model.image_mirror import PUBLIC, ImageMirror
+from ..model.release import ReleasePipeline
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
-from ..place import is_token, key_arn, place
+from ..place import arn, is_token, key_arn, place
 from ..resource import resource
 from ..spec.uses import endpoint_uses
 from .async_output import AsyncOutput
@@ -25,10 +26,19 @@ from .components import EndpointComponent
 from .hook import EndpointHook
 from .metrics import EndpointMetrics
 from .names import component_name, endpoint_name
+from .released import CONFIGURATION, KEY, MODEL, URI, blueprint, release_rights
 from .role import endpoint_role, let_it_see_alarms
-from .rollout import RolloutAlarms, deployment_config, retained
+from .rollout import RolloutAlarms, deployment_config, retained, rollout_alarms
 from .scaling import scaled, targets
-from .variants import Served, has_local_disks, pinned, production_variant, served_model, serving_image
+from .variants import (
+    Served,
+    has_local_disks,
+    model_properties,
+    pinned,
+    production_variant,
+    served_model,
+    serving_image,
+)
 
 
 class NeuronEndpoint(Construct, EndpointMetrics):
@@ -43,6 +53,8 @@ class NeuronEndpoint(Construct, EndpointMetrics):
     - An update is believed only after it is seen: behind the endpoint a resource compares what is in service with what
       was asked for, runs the smoke tests, and fails the stack otherwise. It owns scaling, too.
     - The endpoint's name is its stack's with a digest of its place: alarms must know it before it exists.
+    - ``managed_by="pipeline"`` gives it to the release pipeline (:class:`ReleasePipeline`, here ``releases``) instead
+      of CloudFormation: then a new artifact goes into service without a deploy.
 
     The parameters are the fields of an endpoint in the deployment file, under the same names, with the same defaults;
     :meth:`from_file` takes such an endpoint whole. In addition:
@@ -51,6 +63,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
     :param store: holds artifacts, key and registry.
     :param model: what the main variant serves.
     :param models: every other model that ``components``, ``variants``, ``shadow`` or ``pool_models`` name.
+    :param release_name: what releases call it, ``endpoint/<release_name>``; by default the endpoint's own name.
     :raises ValueError: for what SageMaker would refuse, or would do otherwise without saying so.
     """
 
@@ -66,6 +79,9 @@ class NeuronEndpoint(Construct, EndpointMetrics):
         model: CompiledModel | None = None,
         models: Sequence[CompiledModel] = (),
         mode: Literal["realtime", "async"] = "realtime",
+        managed_by: Literal["cloudformation", "pipeline"] = "cloudformation",
+        release: spec.Release | None = None,
+        release_name: str | None = None,
         components: Sequence[spec.Component] = (),
         pool_models: Mapping[str, str] | None = None,
         provision_timeout_minutes: int | None = None,
@@ -89,6 +105,8 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             "instance_types": tuple(instance_types),
             "size": size,
             "mode": mode,
+            "managed_by": managed_by,
+            "release": release,
             "components": tuple(components),
             "pool_models": dict(pool_models) if pool_models else None,
             "provision_timeout_minutes": provision_timeout_minutes,
@@ -110,7 +128,10 @@ class NeuronEndpoint(Construct, EndpointMetrics):
         self._variants = spec.variants(endpoint)
         self._refuse_the_impossible()
 
-        self.endpoint_name = endpoint_name(self)
+        released = endpoint.managed_by == "pipeline"
+        self.endpoint_name = endpoint_name(self, released=released)
+        self.components: list[EndpointComponent] = []
+        self.releases: ReleasePipeline | None = None
         self.async_output = self._async_output()
         self._capture = (
             DataCapture(self, "Capture", store=store, capture=endpoint.capture) if endpoint.capture else None
@@ -123,15 +144,21 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             vpc=vpc,
             security_group_id=self._network["securityGroupIds"][0],
             store=store,
-            models=self._compiled.values(),
+            artifacts=["*"] if released else [each.artifact_key for each in self._compiled.values()],
             images=images.values(),
             allow=[
                 *(self.async_output.rights_of_the_endpoint() if self.async_output else ()),
                 *(self._capture.rights_of_the_endpoint() if self._capture else ()),
             ],
         )
+        if released:
+            self.endpoint_arn = arn(self, "sagemaker", f"endpoint/{self.endpoint_name}")
+            self._release(images, release_name or self.endpoint_name)
+            return
         self._served = {name: self._model(name, image) for name, image in images.items()}
-        configuration = self._configuration().attr_endpoint_config_name
+        configuration = resource(
+            sagemaker.CfnEndpointConfig, self, "Configuration", **self._configuration()
+        ).attr_endpoint_config_name
         self._hook = EndpointHook(
             self,
             "Hook",
@@ -160,12 +187,11 @@ class NeuronEndpoint(Construct, EndpointMetrics):
         vpc: Vpc,
         store: ArtifactStore,
         models: Sequence[CompiledModel],
+        release_name: str | None = None,
     ) -> NeuronEndpoint:
         """The endpoint of a deployment file. ``models`` are the compiled forms of those it names."""
         by_name = {each.name: each for each in models}
-        fields = {
-            name: getattr(endpoint, name) for name in spec.Endpoint.model_fields if name not in ("model", "managed_by")
-        }
+        fields = {name: getattr(endpoint, name) for name in spec.Endpoint.model_fields if name != "model"}
         return cls(
             scope,
             construct_id,
@@ -173,6 +199,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             store=store,
             model=by_name[endpoint.model] if endpoint.model else None,
             models=[each for each in models if each.name != endpoint.model],
+            release_name=release_name,
             **fields,
         )
 
@@ -242,7 +269,8 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             network=None if self._endpoint.components else self._network,
         )
 
-    def _configuration(self) -> sagemaker.CfnEndpointConfig:
+    def _configuration(self) -> dict[str, Any]:
+        """The properties of the endpoint configuration."""
         endpoint = self._endpoint
         optional: dict[str, Any] = {}
         shadows = [self._variant(each) for each in self._variants if each.shadow]
@@ -256,14 +284,12 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             optional["execution_role_arn"] = self.role.role_arn
             optional["enable_network_isolation"] = True
             optional["vpc_config"] = self._network
-        return resource(
-            sagemaker.CfnEndpointConfig,
-            self,
-            "Configuration",
-            production_variants=[self._variant(each) for each in self._variants if not each.shadow],
-            kms_key_id=None if has_local_disks(self._variants) else key_arn(self._store.key),
+        if not has_local_disks(self._variants):
+            optional["kms_key_id"] = key_arn(self._store.key)
+        return {
+            "production_variants": [self._variant(each) for each in self._variants if not each.shadow],
             **optional,
-        )
+        }
 
     def _variant(self, variant: spec.Variant) -> dict[str, Any]:
         weight = variant.weight
@@ -313,6 +339,47 @@ class NeuronEndpoint(Construct, EndpointMetrics):
                 made += watched.alarms
         return made
 
+    def _release(self, images: Mapping[str, str], name: str) -> None:
+        """The endpoint in the hands of the release pipeline, of one model."""
+        endpoint = self._endpoint
+        ((compiled, image),) = ((self._compiled[each], image) for each, image in images.items())
+        self._served = {compiled.name: Served(compiled, MODEL, image, artifact=KEY)}
+        releases = ReleasePipeline(
+            self,
+            "Releases",
+            target=f"endpoint/{name}",
+            model=compiled,
+            store=self._store,
+            allow=[
+                *release_rights(self, self.endpoint_name, self.role),
+                *(self.async_output.rights_of_the_hook() if self.async_output else ()),
+            ],
+            approval=endpoint.release is not None and endpoint.release.approval,
+        )
+        self.releases = releases
+        dimensions = {
+            "EndpointName": self.endpoint_name,
+            "VariantName": spec.MAIN,
+            "EndpointConfigName": CONFIGURATION,
+        }
+        alarms = {} if spec.on_inf1(endpoint) else rollout_alarms(endpoint.rollout, dimensions)
+        seen = []
+        if (alarms or endpoint.rollout.alarms) and not spec.on_inf1(endpoint):
+            ours = [f"{self.endpoint_name}-*"] if alarms else []
+            seen.append(let_it_see_alarms(self, "SeeAlarms", role=self.role, named=[*ours, *endpoint.rollout.alarms]))
+        made = blueprint(
+            endpoint=self.endpoint_name,
+            model=model_properties(URI, image=image, role=self.role, network=self._network),
+            configuration=self._configuration(),
+            deployment=deployment_config(
+                endpoint, [*(f"{CONFIGURATION}-{each}" for each in alarms), *endpoint.rollout.alarms]
+            ),
+            exclude=retained(scaled=scaled(endpoint)),
+            alarms=alarms,
+            service=self._declaration(),
+        )
+        releases.declare(made, after=[self.role, *seen])
+
     def _component_names(self) -> list[str]:
         return [component_name(self.endpoint_name, component.model) for component in self._endpoint.components]
 
@@ -347,7 +414,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
         for name in variant.types:
             pool: dict[str, Any] = {"instance_type": name, "model": None, "artifact": None, "image": None}
             if served := self._served.get(str(variant.model_of(name))):
-                pool |= {"model": served.name, "artifact": served.compiled.artifact_key, "image": served.image}
+                pool |= {"model": served.name, "artifact": served.artifact, "image": served.image}
             pools.append(pool)
         return pools
 

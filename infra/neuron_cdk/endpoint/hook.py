@@ -55,7 +55,16 @@ class EndpointHook(Construct):
             entry="endpoint_hook",
             key=store.key,
             environment={"REGISTRY_TABLE": table(store.registry)[0], "ENDPOINT_KEY": endpoint},
-            allow=[*_rights(self, endpoint, components, store), *allow],
+            allow=[
+                Allow(
+                    ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+                    [table(store.registry)[1]],
+                    when={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"endpoint#{endpoint}"]}},
+                ),
+                store.use_key(),
+                *endpoint_rights(self, endpoint, components),
+                *allow,
+            ],
             timeout_seconds=_SECONDS,
         )
         self.change = self._resource("Change", "Custom::NeuronEndpointChange")
@@ -106,8 +115,12 @@ class EndpointHook(Construct):
         )
 
 
-def _rights(scope: Construct, endpoint: str, components: Sequence[str], store: ArtifactStore) -> list[Allow]:
-    """On this endpoint and its components, by name; on what has no name beforehand, as narrow as AWS lets it be."""
+def endpoint_rights(scope: Construct, endpoint: str, components: Sequence[str], *, made: str = "*") -> list[Allow]:
+    """To look at this endpoint and its components, ask them and scale them, by name; on what has no name beforehand, as
+    narrow as AWS lets it be.
+
+    :param made: what the names of its models and configurations match.
+    """
     endpoint_arn = arn(scope, "sagemaker", f"endpoint/{endpoint}")
     component_arns = [arn(scope, "sagemaker", f"inference-component/{name}") for name in components]
     dimensions = ["sagemaker:variant:DesiredInstanceCount"]
@@ -121,12 +134,6 @@ def _rights(scope: Construct, endpoint: str, components: Sequence[str], store: A
     role = "sagemaker.application-autoscaling.amazonaws.com"
     linked = f"role/aws-service-role/{role}/AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
     rights = [
-        Allow(
-            ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-            [table(store.registry)[1]],
-            when={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"endpoint#{endpoint}"]}},
-        ),
-        store.use_key(),
         # The last one is asked of whoever registers a scalable target (Application Auto Scaling guide).
         Allow(
             [
@@ -139,7 +146,7 @@ def _rights(scope: Construct, endpoint: str, components: Sequence[str], store: A
         ),
         Allow(
             ["sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"],
-            [arn(scope, "sagemaker", "endpoint-config/*"), arn(scope, "sagemaker", "model/*")],
+            [arn(scope, "sagemaker", f"endpoint-config/{made}"), arn(scope, "sagemaker", f"model/{made}")],
             why=_ANYTIME_NAMES,
         ),
         Allow(

@@ -30,52 +30,53 @@ class RolloutAlarms(Construct):
         self, scope: Construct, construct_id: str, *, rollout: spec.Rollout, dimensions: Mapping[str, str]
     ) -> None:
         super().__init__(scope, construct_id)
-        self.alarms: list[cloudwatch.CfnAlarm] = []
-        self._dimensions = [{"name": name, "value": value} for name, value in dimensions.items()]
-        if rollout.max_error_rate is not None:
-            self._alarm(
-                "Errors",
-                description=f"More than {rollout.max_error_rate:g} of the requests fail",
-                threshold=rollout.max_error_rate,
-                metrics=[
-                    self._sum("errors", "Invocation5XXErrors"),
-                    self._sum("requests", "Invocations"),
-                    {"id": "rate", "expression": "errors / requests", "label": "Share of requests", "returnData": True},
-                ],
-            )
-        if rollout.max_p99_ms is not None:
-            self._alarm(
-                "Latency",
-                description=f"p99 above {rollout.max_p99_ms} ms",
-                threshold=rollout.max_p99_ms * _MICROSECONDS,
-                namespace=NAMESPACE,
-                metric_name="ModelLatency",
-                dimensions=self._dimensions,
-                extended_statistic="p99",
-                period=60,
-            )
+        self.alarms = [
+            resource(cloudwatch.CfnAlarm, self, name, **properties)
+            for name, properties in rollout_alarms(rollout, dimensions).items()
+        ]
 
-    def _alarm(self, construct_id: str, *, description: str, threshold: float, **watched: Any) -> None:
-        alarm = resource(
-            cloudwatch.CfnAlarm,
-            self,
-            construct_id,
-            alarm_description=description,
-            threshold=threshold,
-            comparison_operator="GreaterThanThreshold",
-            evaluation_periods=1,
-            treat_missing_data="notBreaching",
-            **watched,
+
+def rollout_alarms(rollout: spec.Rollout, dimensions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The alarms of a rollout's limits, whoever makes them: ids to properties."""
+    listed = [{"name": name, "value": value} for name, value in dimensions.items()]
+    made: dict[str, dict[str, Any]] = {}
+    if rollout.max_error_rate is not None:
+        made["Errors"] = _alarm(
+            description=f"More than {rollout.max_error_rate:g} of the requests fail",
+            threshold=rollout.max_error_rate,
+            metrics=[
+                _sum("errors", "Invocation5XXErrors", listed),
+                _sum("requests", "Invocations", listed),
+                {"id": "rate", "expression": "errors / requests", "label": "Share of requests", "returnData": True},
+            ],
         )
-        self.alarms.append(alarm)
+    if rollout.max_p99_ms is not None:
+        made["Latency"] = _alarm(
+            description=f"p99 above {rollout.max_p99_ms} ms",
+            threshold=rollout.max_p99_ms * _MICROSECONDS,
+            namespace=NAMESPACE,
+            metric_name="ModelLatency",
+            dimensions=listed,
+            extended_statistic="p99",
+            period=60,
+        )
+    return made
 
-    def _sum(self, metric_id: str, name: str) -> dict[str, Any]:
-        metric = {"namespace": NAMESPACE, "metricName": name, "dimensions": self._dimensions}
-        return {
-            "id": metric_id,
-            "metricStat": {"metric": metric, "stat": "Sum", "period": 60},
-            "returnData": False,
-        }
+
+def _alarm(*, description: str, threshold: float, **watched: Any) -> dict[str, Any]:
+    return {
+        "alarm_description": description,
+        "threshold": threshold,
+        "comparison_operator": "GreaterThanThreshold",
+        "evaluation_periods": 1,
+        "treat_missing_data": "notBreaching",
+        **watched,
+    }
+
+
+def _sum(metric_id: str, name: str, dimensions: list[dict[str, str]]) -> dict[str, Any]:
+    metric = {"namespace": NAMESPACE, "metricName": name, "dimensions": dimensions}
+    return {"id": metric_id, "metricStat": {"metric": metric, "stat": "Sum", "period": 60}, "returnData": False}
 
 
 def deployment_config(endpoint: spec.Endpoint, alarms: Sequence[str]) -> dict[str, Any] | None:

@@ -19,11 +19,15 @@ from ..resource import resource
 
 @dataclass(frozen=True)
 class Served:
-    """A compiled model as SageMaker knows it. ``name`` is known at deploy only."""
+    """A compiled model as SageMaker knows it. ``name`` is known at deploy only.
+
+    :param artifact: the key of what is served; a placeholder where a release decides that.
+    """
 
     compiled: CompiledModel
     name: str
     image: str
+    artifact: str
 
 
 def serving_image(scope: Construct, model: CompiledModel) -> software.Software:
@@ -52,25 +56,26 @@ def served_model(
     :param network: ``subnets`` and ``securityGroupIds``; None where the endpoint's configuration has them, which is
         where SageMaker wants role, network and isolation of inference components.
     """
+    properties = model_properties(compiled.artifact_uri, image=image, role=role, network=network)
+    model = resource(sagemaker.CfnModel, scope, construct_id, **properties)
+    return Served(compiled, model.attr_model_name, image, compiled.artifact_key)
+
+
+def model_properties(
+    artifact_uri: str, *, image: str, role: iam.IRole, network: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What a SageMaker model is made of, whoever makes it; parameters as of :func:`served_model`."""
     alone: dict[str, Any] = {"enable_network_isolation": True, "vpc_config": dict(network)} if network else {}
-    model = resource(
-        sagemaker.CfnModel,
-        scope,
-        construct_id,
-        execution_role_arn=role.role_arn,
-        primary_container={
+    return {
+        "execution_role_arn": role.role_arn,
+        "primary_container": {
             "image": image,
             "modelDataSource": {
-                "s3DataSource": {
-                    "s3Uri": compiled.artifact_uri,
-                    "s3DataType": "S3Prefix",
-                    "compressionType": "None",
-                }
+                "s3DataSource": {"s3Uri": artifact_uri, "s3DataType": "S3Prefix", "compressionType": "None"}
             },
         },
         **alone,
-    )
-    return Served(compiled, model.attr_model_name, image)
+    }
 
 
 def production_variant(

@@ -3,7 +3,7 @@
 Imports neither the CDK nor boto3, so that tools start fast.
 """
 
-from .base import Range, ScheduledSize, Size
+from .base import Range, Release, ScheduledSize, Size
 from .checks import Surroundings, endpoint_problems, fleet_problems, require_possible
 from .codes import CODES, Code, Severity
 from .deployment import (
@@ -89,6 +89,7 @@ __all__ = [
     "Problem",
     "Range",
     "Refresh",
+    "Release",
     "ReservedCapacity",
     "Rollout",
     "RolloutKind",

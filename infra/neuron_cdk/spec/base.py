@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from .fields import Count, Word, refusal
 
@@ -64,6 +64,13 @@ class Size(Range):
                 fix="leave desired out to start at min",
             )
         return self
+
+
+class Release(Part):
+    """How the release pipeline releases a model; for what has managed_by: pipeline."""
+
+    approval: Annotated[bool, Field(strict=True)] = False
+    """Whether a person is asked before a new artifact is released without a deploy; after a day the answer is no."""
 
 
 class ScheduledSize(Range):

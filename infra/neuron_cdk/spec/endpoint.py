@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .base import Part, Range, ScheduledSize
+from .base import Part, Range, Release, ScheduledSize
 from .fields import AlarmName, Count, MlReservation, MlType, Name, Number, Positive, Word, refusal
 
 RolloutKind = Literal["all-at-once", "canary", "linear", "rolling"]
@@ -167,6 +167,8 @@ class Endpoint(Part):
     """How an async endpoint works. Default: async_inference: {}."""
     managed_by: Literal["cloudformation", "pipeline"] = "cloudformation"
     """Who changes it: deploys, or the release pipeline. Never both."""
+    release: Release | None = None
+    """With managed_by: pipeline. Default: release: {approval: false}."""
     size: Range
     """How many instances."""
     components: Annotated[tuple[Component, ...], Field(max_length=100)] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .deployment import Deployment, HuggingFaceSource, Model
-from .endpoint import Endpoint
 from .findings import Finding, Problem, find
 from .source import Pointer
 from .uses import ENGINES, uses
@@ -23,8 +22,6 @@ def not_built(deployment: Deployment) -> Iterator[Problem]:
         if model.smoke_test and name not in tried:
             what = "smoke tests of a model that no endpoint serves are"
             yield _later("003", ("models", name, "smoke_test"), what)
-    for name, endpoint in deployment.endpoints.items():
-        yield from _endpoint(("endpoints", name), endpoint)
     for name in deployment.training_clusters:
         yield _later("014", ("training_clusters", name), "training clusters are", given=name)
     if deployment.budget:
@@ -40,13 +37,6 @@ def _model(at: Pointer, model: Model) -> Iterator[Problem]:
         )
     if model.compile.engine not in ENGINES:
         yield _later("002", (*at, "compile", "engine"), "this engine is", allowed=", ".join(ENGINES))
-    elif model.compile.tensor_parallel > 1:
-        yield _later("017", (*at, "compile", "tensor_parallel"), "more than one core a model is", allowed="1")
-
-
-def _endpoint(at: Pointer, endpoint: Endpoint) -> Iterator[Problem]:
-    if endpoint.managed_by == "pipeline":
-        yield _later("009", (*at, "managed_by"), "endpoints of the release pipeline are", allowed="cloudformation")
 
 
 def _later(

@@ -15,6 +15,7 @@ from .endpoint_modes import modes_are_possible
 from .endpoint_sizes import endpoint_scaling_works, endpoint_sizes_are_possible, schedules_move_instances
 from .endpoint_variants import shadows_are_possible, traffic_has_weights
 from .instance_types import endpoint_types_exist
+from .releases import releases_are_possible, releases_fit_deploys
 from .rollouts import rollouts_are_possible, rollouts_are_watched, waits_are_possible
 from .scaling import schedules_are_cron, schedules_are_possible
 
@@ -41,6 +42,8 @@ RULES: tuple[Callable[[Endpoint, Surroundings], Iterator[Problem]], ...] = (
     rollouts_are_possible,
     rollouts_are_watched,
     waits_are_possible,
+    releases_are_possible,
+    releases_fit_deploys,
 )
 
 

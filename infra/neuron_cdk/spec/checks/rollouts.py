@@ -123,9 +123,7 @@ def waits_are_possible(endpoint: Endpoint, _: Surroundings) -> Iterator[Problem]
             fix="keep one of wait_minutes and bake_minutes",
         )
         return
-    how = shift(endpoint)
-    waits = shifts(endpoint) if kind == "rolling" else shifts(endpoint) - 1
-    minutes = (waits * how.wait_s + how.termination_wait_s) // MINUTE
+    waits, minutes = waits_of(endpoint)
     most = rollout.max_minutes or _MOST_MINUTES
     if minutes >= most:
         yield Problem(
@@ -135,6 +133,13 @@ def waits_are_possible(endpoint: Endpoint, _: Surroundings) -> Iterator[Problem]
             f"more than {minutes}" if minutes < _MOST_MINUTES else f"waits of less than {_MOST_MINUTES} minutes",
             "wait less, or move more at once",
         )
+
+
+def waits_of(endpoint: Endpoint) -> tuple[int, int]:
+    """How often a rollout waits between two shifts, and how many minutes all its waits take."""
+    how = shift(endpoint)
+    waits = shifts(endpoint) if how.kind == "rolling" else shifts(endpoint) - 1
+    return waits, (waits * how.wait_s + how.termination_wait_s) // MINUTE
 
 
 def _without_guardrails(endpoint: Endpoint) -> Iterator[Problem]:
