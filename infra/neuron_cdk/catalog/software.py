@@ -217,7 +217,8 @@ def _image(target: str, engine: str, service: str, sdk: str) -> _Record:
     if _version(sdk) > _version(newest):
         why = _end(target, engine, service)["why"]
         raise DeadCombination(_dead(target, engine, service, sdk, why, newest), newest)
-    why = f"no image of that SDK is known; known are {', '.join(dict.fromkeys(known))}"
+    why = _beginning(target, engine, service) if _version(sdk) < min(map(_version, known)) else ""
+    why = why or f"no image of that SDK is known; known are {', '.join(dict.fromkeys(known))}"
     raise DeadCombination(_dead(target, engine, service, sdk, why, newest), newest)
 
 
@@ -232,9 +233,18 @@ def _last(sdk: str | None) -> str:
 
 def _end(target: str, engine: str, service: str) -> _Record:
     """Why a combination has no (newer) row. The first record that fits; the tests see that every one has a record."""
+    return next(end for end in read("software")["ended"] if _concerns(end, target, engine, service))
+
+
+def _beginning(target: str, engine: str, service: str) -> str:
+    """Why older SDKs than those of the table do not do it, where that is known."""
+    begun = (first["why"] for first in read("software")["began"] if _concerns(first, target, engine, service))
+    return next(begun, "")
+
+
+def _concerns(record: _Record, target: str, engine: str, service: str) -> bool:
     given = {"targets": target, "engines": engine, "services": service}
-    ended: list[_Record] = read("software")["ended"]
-    return next(end for end in ended if all(end[key] == ["*"] or name in end[key] for key, name in given.items()))
+    return all(record[key] == ["*"] or name in record[key] for key, name in given.items())
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ..deployment import Deployment
 from ..findings import Problem
-from . import capacity, clusters, endpoints, fleets, instance_types, models, network, zones
+from . import capacity, clusters, endpoints, engines, fleets, instance_types, models, network, zones
 from .common import Surroundings
 from .endpoints import endpoint_problems
 from .fleets import fleet_problems
@@ -32,7 +32,7 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     models.models_exist,
     models.sources_exist,
     models.engine_fits_target,
-    models.compile_options_fit,
+    engines.compile_options_fit,
     fleets.fleets_are_possible,
     capacity.reservations_have_one_fleet,
     clusters.clusters_are_possible,

@@ -1,4 +1,4 @@
-"""Models: their files, and what they are compiled with and for."""
+"""Models: their files, and which software compiles them for what. What an engine can do is in ``engines``."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from neuron_cdk.catalog import instances, regions, software
+from neuron_cdk.catalog import regions, software
 
-from ..deployment import Compile, Deployment, PathSource
+from ..deployment import Deployment, PathSource
 from ..findings import Problem
 from ..source import Pointer
 from ..uses import ENGINES, sdk, services, uses
-from .common import repeated, some
-
-# What the compile job says itself: the target is part of the artifact's key, the files are where it looks for them.
-_OURS = ("--target", "--framework", "--output", "-o", "--logfile", "--log-file")
-_OURS_ON_INF1 = ("--io-config", "--neuroncore-pipeline-cores")  # neuron-cc's; a model has one core
-_PRECISIONS = {"cpu": ("fp32",), "inf1": ("fp32", "fp16", "bf16")}
+from .common import some
 
 
 def models_exist(deployment: Deployment) -> Iterator[Problem]:
@@ -85,23 +80,6 @@ def engine_fits_target(deployment: Deployment) -> Iterator[Problem]:
             yield from _combination(deployment, name, at)
 
 
-def compile_options_fit(deployment: Deployment) -> Iterator[Problem]:
-    for name, model in deployment.models.items():
-        wanted, at = model.compile, ("models", name, "compile")
-        yield from repeated((*at, "batch_sizes"), wanted.batch_sizes)
-        yield from repeated((*at, "sequence_lengths"), wanted.sequence_lengths)
-        precisions = _PRECISIONS.get(wanted.target)
-        if precisions and wanted.dtype not in precisions:
-            message = f"{wanted.target} does not run {wanted.dtype}"
-            yield Problem("NCDK-COMPILE-008", (*at, "dtype"), message, ", ".join(precisions))
-        yield from _compiler_arguments((*at, "compiler_args"), wanted)
-        yield from _tensor_parallel((*at, "tensor_parallel"), wanted)
-        for field, values in (("batch_sizes", wanted.batch_sizes), ("sequence_lengths", wanted.sequence_lengths)):
-            if wanted.engine == "neuronx-cc" and len(values) > 1:
-                message = "neuronx-cc compiles a graph that has its shapes inside"
-                yield Problem("NCDK-COMPILE-010", (*at, field), message, "the one that the graph has")
-
-
 def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Problem]:
     wanted = deployment.models[name].compile
     pointer = (*at, "sdk" if wanted.sdk else "engine")
@@ -124,27 +102,3 @@ def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Pro
         yield Problem("NCDK-COMPILE-005", pointer, str(unknown), ", ".join(software.sdks()[:5]))
     except regions.UnknownRegion:
         return  # another check's subject
-
-
-def _compiler_arguments(pointer: Pointer, wanted: Compile) -> Iterator[Problem]:
-    if wanted.engine == "onnxruntime" and wanted.compiler_args:
-        yield Problem("NCDK-COMPILE-009", pointer, "ONNX Runtime takes no arguments", fix="remove compiler_args")
-        return
-    ours = (*_OURS, *_OURS_ON_INF1) if wanted.engine == "torch-neuron" else _OURS
-    for index, argument in enumerate(wanted.compiler_args):
-        if argument.split("=")[0] in ours:
-            fix = "use target" if argument.startswith("--target") else "remove it"
-            message = "the compile job sets this argument itself"
-            yield Problem("NCDK-COMPILE-009", (*pointer, index), message, fix=fix)
-
-
-def _tensor_parallel(pointer: Pointer, wanted: Compile) -> Iterator[Problem]:
-    """Whether any instance of the target has the cores; whether those listed do is asked where they are listed."""
-    most = max((each.neuron_cores for each in instances.all_types() if each.target == wanted.target), default=0)
-    if wanted.tensor_parallel > max(1, most):
-        yield Problem(
-            "NCDK-COMPILE-007",
-            pointer,
-            f"no instance of target {wanted.target} holds a model spread over {wanted.tensor_parallel} NeuronCores",
-            f"1 to {max(1, most)}",
-        )

@@ -1,0 +1,143 @@
+"""What each engine compiles: precisions, shapes, cores, tasks and arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from neuron_cdk.catalog import instances
+
+from ..deployment import Compile, Deployment, Model
+from ..findings import Problem
+from ..source import Pointer
+from .common import repeated
+
+# What the compile job says itself: the target is part of the artifact's key, the files are where it looks for them.
+_OURS = ("--target", "--framework", "--output", "-o", "--logfile", "--log-file")
+_OURS_ON_INF1 = ("--io-config", "--neuroncore-pipeline-cores")  # neuron-cc's; a model has one core
+_GENERATION = ("text-generation",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What an engine's own documentation allows; the compile jobs (``neuron_jobs.engines``) refuse the rest too.
+
+    :param spreads: tasks whose models it spreads over several cores; None for all.
+    :param tasks: those it compiles; None where the model says what it is.
+    :param arguments: those that may be added; None for all that the compile job does not give itself.
+    """
+
+    dtypes: tuple[str, ...]
+    spreads: tuple[str, ...] | None = ()
+    tasks: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] | None = None
+    reserved: tuple[str, ...] = _OURS
+    most: Mapping[str, int] = field(default_factory=dict)
+    """How many batch_sizes and sequence_lengths it takes."""
+    least: Mapping[str, int] = field(default_factory=dict)
+    shapes: str = ""
+    """Why there are no more, and no fewer."""
+
+
+_ONE = {"batch_sizes": 1, "sequence_lengths": 1}
+_ANY = ("fp32", "fp16", "bf16", "fp8")
+_LIMITS = {
+    "onnxruntime": _Limits(("fp32",), arguments=()),
+    # fp8_e4m3 is a type of every NeuronCore from the second version on ("Data Types", Neuron documentation 2.32.0).
+    "torch-neuronx": _Limits(_ANY),
+    "torch-neuron": _Limits(("fp32", "fp16", "bf16"), reserved=(*_OURS, *_OURS_ON_INF1)),
+    "neuronx-cc": _Limits(_ANY, most=_ONE, shapes="neuronx-cc compiles a graph that has its shapes inside"),
+    "optimum": _Limits(
+        ("fp32", "fp16", "bf16"),
+        spreads=_GENERATION,
+        tasks=(
+            "feature-extraction",
+            "fill-mask",
+            "question-answering",
+            "sentence-similarity",
+            "text-classification",
+            "token-classification",
+            *_GENERATION,
+        ),
+        arguments=("-O1", "-O2", "-O3", "--inline-weights-neff", "--output_hidden_states", "--output_attentions"),
+        most=_ONE,
+        least=_ONE,
+        shapes="optimum compiles one static shape, to which its server pads every input",
+    ),
+    "nxd-inference": _Limits(_ANY, spreads=None),
+    "vllm": _Limits(_ANY, spreads=None),
+    "tensorflow-neuronx": _Limits(_ANY),
+}
+
+
+def compile_options_fit(deployment: Deployment) -> Iterator[Problem]:
+    for name, model in deployment.models.items():
+        wanted, at = model.compile, ("models", name, "compile")
+        limits = _LIMITS[wanted.engine]
+        yield from _shapes(at, wanted, limits)
+        yield from _cores((*at, "tensor_parallel"), model, limits)
+        yield from _precision((*at, "dtype"), wanted, limits)
+        yield from _task(("models", name, "task"), model, limits)
+        yield from _arguments((*at, "compiler_args"), wanted, limits)
+
+
+def _shapes(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:
+    given = {"batch_sizes": wanted.batch_sizes, "sequence_lengths": wanted.sequence_lengths}
+    for name, values in given.items():
+        yield from repeated((*at, name), values)
+        if not limits.least.get(name, 0) <= len(values) <= limits.most.get(name, len(values)):
+            allowed = "one" if wanted.engine == "optimum" else "the one that the graph has"
+            # A field that is not in the file is a fault of what should hold it.
+            place = (*at, name) if values else at
+            fix = "" if values else f"add {name}"
+            yield Problem("NCDK-COMPILE-010", place, limits.shapes, allowed, fix, None if values else "")
+
+
+def _precision(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:
+    if wanted.dtype not in limits.dtypes:
+        message = f"{wanted.engine} compiles no {wanted.dtype} for {wanted.target}"
+        yield Problem("NCDK-COMPILE-008", at, message, ", ".join(limits.dtypes))
+
+
+def _cores(at: Pointer, model: Model, limits: _Limits) -> Iterator[Problem]:
+    """Whether any instance of the target has the cores; whether those listed do is asked where they are listed."""
+    wanted = model.compile
+    most = max((each.neuron_cores for each in instances.all_types() if each.target == wanted.target), default=0)
+    if wanted.tensor_parallel > 1 and limits.spreads is not None and model.task not in limits.spreads:
+        able = [name for name, each in _LIMITS.items() if each.spreads is None or model.task in each.spreads]
+        only = f"only models for {', '.join(limits.spreads)}" if limits.spreads else "no model"
+        yield Problem(
+            "NCDK-COMPILE-011",
+            at,
+            f"{wanted.engine} spreads {only} over several NeuronCores",
+            "1",
+            "set it to 1" + (f", or take an engine that does it: {', '.join(able)}" if able else ""),
+        )
+    elif wanted.tensor_parallel > max(1, most):
+        yield Problem(
+            "NCDK-COMPILE-007",
+            at,
+            f"no instance of target {wanted.target} holds a model spread over {wanted.tensor_parallel} NeuronCores",
+            f"1 to {max(1, most)}",
+        )
+
+
+def _task(at: Pointer, model: Model, limits: _Limits) -> Iterator[Problem]:
+    if limits.tasks is not None and model.task not in limits.tasks:
+        message = f"{model.compile.engine} compiles no models for this task"
+        yield Problem("NCDK-COMPILE-012", at, message, ", ".join(limits.tasks))
+
+
+def _arguments(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:
+    if limits.arguments == () and wanted.compiler_args:
+        name = "ONNX Runtime" if wanted.engine == "onnxruntime" else wanted.engine
+        yield Problem("NCDK-COMPILE-009", at, f"{name} takes no arguments", fix="remove compiler_args")
+        return
+    for index, argument in enumerate(wanted.compiler_args):
+        if limits.arguments is not None and argument not in limits.arguments:
+            message = f"{wanted.engine} is not given this argument"
+            yield Problem("NCDK-COMPILE-009", (*at, index), message, ", ".join(limits.arguments), "remove it")
+        elif argument.split("=")[0] in limits.reserved:
+            fix = "use target" if argument.startswith("--target") else "remove it"
+            message = "the compile job sets this argument itself"
+            yield Problem("NCDK-COMPILE-009", (*at, index), message, fix=fix)
