@@ -44,6 +44,7 @@ def test_a_file_that_uses_every_field_is_valid() -> None:
 
     assert {finding.code for finding in loaded.findings if "LATER" not in finding.code} == {
         "NCDK-COMPILE-006",
+        "NCDK-MODEL-003",
         "NCDK-CAPACITY-010",
         "NCDK-ROLLOUT-007",
         "NCDK-ROLLOUT-009",
@@ -55,7 +56,15 @@ def test_fields_arrive_as_the_design_names_them() -> None:
 
     assert deployment.environment.account == "111122223333"
     assert deployment.models["minilm"].source == S3Source(s3="s3://bucket/prefix/")
-    assert deployment.models["bert"].source == HuggingFaceSource(huggingface="org/bert", revision="0123456789" * 4)
+    assert deployment.models["bert"].source == HuggingFaceSource(
+        huggingface="org/bert",
+        revision="0123456789" * 4,
+        token="arn:aws:secretsmanager:us-east-1:111122223333:secret:huggingface-AbCdEf",
+        include=("onnx/*.onnx_data",),
+    )
+    assert deployment.models["minilm-trn1"].source == S3Source(
+        s3="s3://bucket/prefix/", watch=True, include=("pytorch_model*.bin",)
+    )
     assert deployment.models["minilm"].compile.batch_sizes == (1, 4)
     assert deployment.fleets["serve"].capacity == (Spot(kind="spot"), OnDemand(kind="on-demand", base=1))
     assert deployment.endpoints["embed"].rollout.percent == 50

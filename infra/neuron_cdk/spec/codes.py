@@ -78,6 +78,11 @@ _ERRORS = {
     "NCDK-SOURCE-004": "The revision is not a full commit.",
     "NCDK-SOURCE-005": "The source folder is not there.",
     "NCDK-SOURCE-006": "The source folder is outside the folder that the command runs in, or is that folder.",
+    "NCDK-SOURCE-007": "This is not the ARN of a secret.",
+    "NCDK-SOURCE-008": "This is not a pattern of file names.",
+    "NCDK-SOURCE-009": "A mirror, or a watched source, is no folder: its prefix does not end in /.",
+    "NCDK-SOURCE-010": "A network without a way out cannot reach Hugging Face.",
+    "NCDK-SOURCE-011": "The token's secret is in another account or region.",
     "NCDK-COMPILE-001": "This is not an SDK version.",
     "NCDK-COMPILE-002": "This is not a compiler argument.",
     "NCDK-COMPILE-003": "Target cpu outside the embedded AWS.",
@@ -156,6 +161,7 @@ _ERRORS = {
     "NCDK-ENDPOINT-026": "The fewest copies do not fit the most instances.",
     "NCDK-RELEASE-001": "The release pipeline takes no such endpoint.",
     "NCDK-RELEASE-002": "A release where no release pipeline is.",
+    "NCDK-RELEASE-004": "The release pipeline takes no such fleet.",
     "NCDK-ROLLOUT-001": "SageMaker takes no such share for this rollout.",
     "NCDK-ROLLOUT-002": "A share is given for a rollout without shares.",
     "NCDK-ROLLOUT-003": "Components take no such rollout.",
@@ -177,6 +183,8 @@ _ERRORS = {
 _WARNINGS = {
     "NCDK-NET-007": "The range is not private.",
     "NCDK-NET-008": "The range overlaps Docker's own network.",
+    "NCDK-SOURCE-012": "A pattern that takes every file.",
+    "NCDK-SOURCE-013": "A token where nothing is fetched.",
     "NCDK-COMPILE-006": "The software was not shown to run on the service's hosts.",
     "NCDK-EFA-003": "A training fleet does without the EFA its instances have.",
     "NCDK-CAPACITY-007": "base changes nothing.",
@@ -194,7 +202,7 @@ _WARNINGS = {
     "NCDK-SIZE-005": "SageMaker was seen to refuse endpoints of no instances in the region.",
     "NCDK-ENDPOINT-016": "Reserved instances may stand empty.",
     "NCDK-ENDPOINT-027": "The most copies do not fit the most instances.",
-    "NCDK-RELEASE-003": "A rollout waits longer than a deploy does.",
+    "NCDK-RELEASE-003": "A release waits longer than a deploy does.",
     "NCDK-ROLLOUT-007": "A rollout needs twice the scarce instances.",
     "NCDK-ROLLOUT-008": "A rollout waits, and nothing watches.",
     "NCDK-ROLLOUT-009": "One instance has no share of itself.",
@@ -209,7 +217,6 @@ _INFOS = {
     "NCDK-WARM-005": "What waits stopped loses its local disks.",
     "NCDK-DRAIN-001": "Spot leaves less time to drain.",
     "NCDK-FILE-013": "There are more findings than are shown.",
-    "NCDK-LATER-001": "Models from Hugging Face are not built yet.",
     "NCDK-LATER-002": "The engine is not built yet.",
     "NCDK-LATER-003": "Smoke tests of a model that no endpoint serves are not built yet.",
     "NCDK-LATER-014": "Training clusters are not built yet.",
@@ -224,6 +231,7 @@ CODES: dict[str, Code] = {
 }
 
 RETIRED: dict[str, str] = {
+    "NCDK-LATER-001": "Built: models from Hugging Face.",
     "NCDK-LATER-004": "Built: fleets serve a model.",
     "NCDK-LATER-005": "Built: reserved capacity, fallbacks and base.",
     "NCDK-LATER-006": "Built: every scaling metric of a fleet.",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
-from .base import Part, ScheduledSize, Size
+from .base import Part, Release, ScheduledSize, Size
 from .endpoint import Endpoint
 from .fields import (
     Account,
@@ -22,6 +22,7 @@ from .fields import (
     Count,
     DeploymentName,
     Email,
+    FilePattern,
     GitHubRepository,
     HuggingFaceName,
     Name,
@@ -31,6 +32,7 @@ from .fields import (
     Reservation,
     S3Uri,
     Sdk,
+    SecretArn,
     SubnetId,
     TagKey,
     TagValue,
@@ -89,11 +91,18 @@ class Network(Part):
     """The way out of the private subnets: a NAT gateway in every zone, or VPC endpoints and nothing else."""
 
 
+Patterns = Annotated[tuple[FilePattern, ...], Field(max_length=32)]
+
+
 class S3Source(Part):
     """Model files under an S3 prefix."""
 
     s3: S3Uri
     """s3://bucket/prefix/"""
+    include: Patterns = ()
+    """Pickles that may be among the files (*.bin, *.pt), by name; a pickle that no pattern names is refused."""
+    watch: Annotated[bool, Field(strict=True)] = False
+    """Whether what is uploaded there later is compiled too, without a deploy."""
 
 
 class HuggingFaceSource(Part):
@@ -103,6 +112,12 @@ class HuggingFaceSource(Part):
     """organisation/name"""
     revision: Commit
     """Full commit: 40 hexadecimal digits."""
+    token: SecretArn | None = None
+    """ARN of a secret that holds an access token, for what is private or gated. Default: none is sent."""
+    include: Patterns = ()
+    """Files to take beside safetensors, ONNX, tokenizers, configurations and licences; pickles among them."""
+    mirror: S3Uri | None = None
+    """An S3 prefix that holds the commit's files already: s3://bucket/prefix/. Nothing is fetched from the hub."""
 
 
 class PathSource(Part):
@@ -110,6 +125,8 @@ class PathSource(Part):
 
     path: Annotated[str, Field(strict=True, min_length=1, max_length=1000)]
     """Relative to the folder that the command runs in, and below it."""
+    include: Patterns = ()
+    """Pickles that may be among the files (*.bin, *.pt), by name; a pickle that no pattern names is refused."""
 
 
 def _source_kind(value: object) -> str | None:
@@ -289,6 +306,10 @@ class Fleet(Part):
     """How many instances."""
     model: Name | None = None
     """What the instances serve; inference only."""
+    managed_by: Literal["cloudformation", "pipeline"] = "cloudformation"
+    """Who brings a new artifact to the instances: deploys alone, or the release pipeline."""
+    release: Release | None = None
+    """With managed_by: pipeline. Default: release: {approval: false}."""
     efa: Efa | None = None
     """Default: what the catalogue says for the instance type."""
     ami: Ami | None = None

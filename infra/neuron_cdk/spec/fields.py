@@ -117,6 +117,28 @@ Commit = Annotated[
         "copy the commit from the repository's history; branches and tags move, and what moves cannot be cached",
     ),
 ]
+SecretArn = Annotated[
+    str,
+    Text(
+        r"arn:aws(?:-[a-z]{2,10}){0,2}:secretsmanager:[a-z0-9-]{6,24}:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}",
+        "NCDK-SOURCE-007",
+        "the ARN of a secret",
+        "arn:aws:secretsmanager:<region>:<account>:secret:<name>-<six characters>",
+        "copy the secret's whole ARN from Secrets Manager, with the six characters that it adds to the name",
+        ("arn:aws:secretsmanager:us-east-1:111122223333:secret:huggingface-AbCdEf",),
+    ),
+]
+FilePattern = Annotated[
+    str,
+    Text(
+        r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f\\]{1,256}",
+        "NCDK-SOURCE-008",
+        "a pattern of file names",
+        'a name, or a path in the source, with * for anything: "pytorch_model*.bin"',
+        "write it relative to the source, with / between folders",
+        ("pytorch_model*.bin",),
+    ),
+]
 Sdk = Annotated[
     str,
     Text(

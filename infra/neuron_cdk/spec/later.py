@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .deployment import Deployment, HuggingFaceSource, Model
+from .deployment import Deployment, Model
 from .findings import Finding, Problem, find
 from .source import Pointer
 from .uses import ENGINES, uses
@@ -31,10 +31,6 @@ def not_built(deployment: Deployment) -> Iterator[Problem]:
 
 
 def _model(at: Pointer, model: Model) -> Iterator[Problem]:
-    if isinstance(model.source, HuggingFaceSource):
-        yield _later(
-            "001", (*at, "source", "huggingface"), "models from Hugging Face are", fix="copy the commit to S3: {s3: …}"
-        )
     if model.compile.engine not in ENGINES:
         yield _later("002", (*at, "compile", "engine"), "this engine is", allowed=", ".join(ENGINES))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ..deployment import Deployment
 from ..findings import Problem
-from . import capacity, clusters, endpoints, engines, fleets, instance_types, models, network, zones
+from . import capacity, clusters, endpoints, engines, fleets, instance_types, models, network, sources, zones
 from .common import Surroundings
 from .endpoints import endpoint_problems
 from .fleets import fleet_problems
@@ -30,7 +30,8 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     zones.efa_zone_can_be_chosen,
     instance_types.cluster_types_exist,
     models.models_exist,
-    models.sources_exist,
+    sources.sources_exist,
+    sources.sources_can_be_had,
     models.engine_fits_target,
     engines.compile_options_fit,
     fleets.fleets_are_possible,

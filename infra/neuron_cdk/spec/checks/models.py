@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from pathlib import Path
 
 from neuron_cdk.catalog import regions, software
 
-from ..deployment import Deployment, PathSource
+from ..deployment import Deployment
 from ..findings import Problem
 from ..source import Pointer
 from ..uses import ENGINES, sdk, services, uses
@@ -31,30 +30,6 @@ def models_exist(deployment: Deployment) -> Iterator[Problem]:
         if name not in {name for _, name in used}:
             message = "nothing uses this model; it is compiled all the same"
             yield Problem("NCDK-MODEL-003", ("models", name), message, given=name)
-
-
-def sources_exist(deployment: Deployment) -> Iterator[Problem]:
-    here = Path.cwd()
-    for name, model in deployment.models.items():
-        if not isinstance(model.source, PathSource):
-            continue
-        pointer = ("models", name, "source", "path")
-        path = Path(model.source.path)
-        try:
-            # Not the folder itself: what the CDK writes there would become part of what it copies.
-            inside = not path.is_absolute() and here in path.resolve().parents
-            found = path.is_dir()
-        except (OSError, ValueError):  # too long, a loop of links, a zero byte
-            inside, found = True, False
-        if not inside:
-            yield Problem(
-                "NCDK-SOURCE-006",
-                pointer,
-                "this path does not lead to a folder inside the one that the command runs in",
-                "a relative path, such as models/minilm",
-            )
-        elif not found:
-            yield Problem("NCDK-SOURCE-005", pointer, f"there is no such folder in {here}")
 
 
 def engine_fits_target(deployment: Deployment) -> Iterator[Problem]:
