@@ -208,6 +208,7 @@ class EmbeddedAws:
                     "LANG": "C.UTF-8",
                     "TMPDIR": str(self._run / "tmp"),
                     "PYTHONPATH": str(library),
+                    **{name: value for name, value in os.environ.items() if name.startswith("NEURON_CDK_LOCAL_IAM")},
                 },
                 check=False,
             )

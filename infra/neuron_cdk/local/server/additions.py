@@ -40,6 +40,7 @@ def _install() -> None:
     from .autoscaling import ec2_operations
     from .autoscaling import service as autoscaling
     from .cloudwatch import service as cloudwatch
+    from .iam import gate, integrations
     from .sagemaker import runtime, service
 
     added = {
@@ -70,6 +71,8 @@ def _install() -> None:
         event_queues,
         executions,
         functions,
+        gate,
+        integrations,
         operations,
         parameters,
         schedules,

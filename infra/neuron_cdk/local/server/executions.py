@@ -52,6 +52,11 @@ def install() -> None:
     patching.replace(stepfunctions, "_sleep_until", _sleep_until)
 
 
+def current() -> dict[str, Any] | None:
+    """The execution that this thread works for."""
+    return _current.get()
+
+
 def tell_of_interrupted() -> None:
     """Send the status events of the executions that the last server's death ended; ministack tells nobody.
 

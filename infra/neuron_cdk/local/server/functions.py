@@ -1,4 +1,4 @@
-"""Lambda: a handler's exception arrives under its own name, and no worker outlives the server.
+"""Lambda: a function runs as its role, a handler's exception has its own name, and no worker outlives the server.
 
 ministack tells of every exception as ``Runtime.HandlerError``, so a Retry or Catch by error name would never match.
 """
@@ -6,6 +6,7 @@ ministack tells of every exception as ``Runtime.HandlerError``, so a Retry or Ca
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -13,7 +14,11 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from . import patching
+from .iam import keys, sessions, switch
+from .iam.authorization import RefusedError, authorize
+from .iam.operations import Call, checks
 
+_credentials = patching.original(lambda_runtime, "execution_credentials")
 _run = patching.original(lambda_svc, "_execute_function_warm")
 _worker = patching.original(lambda_runtime, "Worker")
 _invoke = patching.original(_worker, "invoke")
@@ -47,6 +52,8 @@ def install() -> None:
     patching.replace(lambda_runtime, _SCRIPT, script)
     patching.replace(_worker, "invoke", _invoke_and_note)
     patching.replace(lambda_svc, "_execute_function_warm", _run_and_name)
+    for module in (lambda_runtime, lambda_svc):
+        patching.replace(module, "execution_credentials", _credentials_of_its_role)
 
 
 def end_workers() -> None:
@@ -62,6 +69,14 @@ def _invoke_and_note(self: Any, *arguments: Any, **keywords: Any) -> dict[str, A
 
 def _run_and_name(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
     _raised.set({})
+    if switch.on():
+        try:
+            _act(function.get("config") or function)
+        except (sessions.CannotAssumeError, RefusedError) as error:
+            name = (
+                "AccessDeniedException" if isinstance(error, sessions.CannotAssumeError) else "KMSAccessDeniedException"
+            )
+            return {"error": True, "body": {"errorMessage": str(error), "errorType": name}}
     result: dict[str, Any] = _run(function, event, request_id)
     raised = _raised.get()
     if result.get("error") and raised:
@@ -71,3 +86,39 @@ def _run_and_name(function: dict[str, Any], event: Any, request_id: str) -> dict
             "stackTrace": raised["stackTrace"],
         }
     return result
+
+
+def _credentials_of_its_role(configuration: dict[str, Any]) -> dict[str, str]:
+    if not switch.on():
+        plain: dict[str, str] = _credentials(configuration)
+        return plain
+    return sessions.credentials(_role(configuration))
+
+
+def _role(configuration: dict[str, Any]) -> sessions.Caller:
+    return sessions.take_on(configuration["Role"], "lambda.amazonaws.com", configuration["FunctionName"])
+
+
+def _act(configuration: dict[str, Any]) -> None:
+    """What Lambda does in a function's name before and while it runs: its variables are decrypted, its output is kept.
+
+    "If you use a customer managed key, the function's execution role needs kms:Decrypt" ("Securing Lambda environment
+    variables"). Where the log may not be written the function runs all the same, so that refusal is only noted.
+    """
+    caller = _role(configuration)
+    region, account = configuration["FunctionArn"].split(":")[3:5]
+    key = configuration.get("KMSKeyArn")
+    if key and configuration.get("Environment", {}).get("Variables"):
+        context = {"kms:encryptioncontext:aws:lambda:functionarn": configuration["FunctionArn"]}
+        try:
+            authorize(caller, [keys.use("Decrypt", key, via="lambda", region=region, account=account, **context)])
+        except RefusedError as error:
+            raise RefusedError(
+                "Lambda was unable to decrypt the environment variables because KMS access was denied. Please check "
+                f"the function's KMS key settings. KMS Exception: AccessDeniedException KMS Message: {error}"
+            ) from error
+    group = configuration.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{configuration['FunctionName']}"
+    for operation in ("CreateLogStream", "PutLogEvents"):
+        written = {"logGroupName": group, "logStreamName": "latest"}
+        with suppress(RefusedError):
+            authorize(caller, checks(Call("logs", operation, written, region, account)))

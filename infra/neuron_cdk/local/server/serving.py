@@ -32,6 +32,7 @@ def serve(folder: Path, listen: int, port: int) -> None:
 
     from . import functions, processes, recovery, state
     from .autoscaling import keeping
+    from .iam import survey
     from .sagemaker import service
 
     state.configure(folder / "saved")
@@ -45,6 +46,7 @@ def serve(folder: Path, listen: int, port: int) -> None:
     finally:
         functions.end_workers()
         processes.stop_all()
+        survey.leave()
 
 
 def _surround(folder: Path, port: int) -> None:

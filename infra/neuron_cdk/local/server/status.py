@@ -10,6 +10,7 @@ how it stands then:
 - ``PUT /_neuron_cdk/instances`` says how instances boot and answer hooks: ``autoscaling.settings``;
 - ``POST /_neuron_cdk/interrupt`` with ``{"instance": "i-…"}`` takes a spot instance, ``POST /_neuron_cdk/rebalance``
   says that it is at risk;
+- ``GET /_neuron_cdk/permissions`` tells what each role used of what it was granted, and what it was refused: ``iam``;
 - ``PUT /_neuron_cdk/endpoints`` makes something go wrong with endpoints: ``sagemaker.faults``; ``GET`` shows it.
 
 What is wrong with a request is said with status 400.
@@ -27,6 +28,7 @@ from ministack.services import cloudformation
 from . import clock, recovery, service_quotas
 from .api import ServiceError
 from .autoscaling import controls
+from .iam import survey
 from .sagemaker import capacity, endpoints, faults, store
 
 
@@ -66,6 +68,7 @@ _CONTROLS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
     ("PUT", "/_neuron_cdk/reservations"): controls.reservations,
     ("PUT", "/_neuron_cdk/instances"): controls.instances,
     ("GET", "/_neuron_cdk/endpoints"): lambda _: faults.shown(),
+    ("GET", "/_neuron_cdk/permissions"): lambda _: survey.described(),
     ("PUT", "/_neuron_cdk/endpoints"): faults.change,
     ("POST", "/_neuron_cdk/interrupt"): controls.interrupt,
     ("POST", "/_neuron_cdk/rebalance"): controls.rebalance,

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..iam import sessions
+
 ROOT = "/opt/ml"
 _RUNNABLE = "neuron-cdk-cpu"
 
@@ -37,7 +39,10 @@ def command(root: Path, words: Iterable[str]) -> list[str]:
 
 
 def environment(root: Path, variables: Mapping[str, str], *, isolated: bool) -> dict[str, str]:
-    """The variables of a process: those asked for, and where it may reach AWS, the way to the embedded one."""
+    """The variables of a process: those asked for, and where it may reach AWS, the way to the embedded one.
+
+    It reaches it as the role that acts.
+    """
     temporary = root / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     base = {
@@ -50,4 +55,7 @@ def environment(root: Path, variables: Mapping[str, str], *, isolated: bool) -> 
         "NEURON_JOBS_ROOT": str(root),
     }
     aws = {} if isolated else {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    caller = sessions.acting.get()
+    if caller and not isolated:
+        aws |= sessions.credentials(caller)
     return base | aws | {name: below(root, value) for name, value in variables.items()}

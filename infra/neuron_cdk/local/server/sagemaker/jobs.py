@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..api import ServiceError
+from ..iam.authorization import RefusedError
 from ..processes import Process
-from . import capacity, containers, logs, store, transfer
+from . import capacity, containers, logs, roles, store, transfer
 from .store import Record
 
 logger = logging.getLogger("neuron_cdk.local")
@@ -42,6 +43,7 @@ def create(request: Record) -> dict[str, Any]:
             raise ServiceError("ValidationException", f"ClusterConfig must have {wanted}")
     if cluster["InstanceCount"] != 1:
         raise ServiceError("ValidationException", "the embedded AWS runs processing jobs of one instance")
+    roles.check(request["RoleArn"])
     capacity.check_quota(cluster["InstanceType"], usage="processing job usage")
     arn = store.arn("processing-job", name)
     moment = store.now()
@@ -121,7 +123,8 @@ class _Run:
 
     def go(self) -> None:
         try:
-            outcome = self._work()
+            with roles.acting(self._record["RoleArn"]):
+                outcome = self._work()
         except (_JobError, transfer.TransferError) as failure:
             outcome = {"ProcessingJobStatus": "Failed", "FailureReason": str(failure)[:_REASON]}
         except Exception as error:
@@ -151,6 +154,7 @@ class _Run:
         reason = containers.why_not(record["AppSpecification"]["ImageUri"])
         if reason:
             raise _JobError(f"ClientError: {reason}")
+        self._begin()
         self._download()
         record["ProcessingStartTime"] = store.now()
         code, tail = self._run()
@@ -166,6 +170,17 @@ class _Run:
             }
         self._upload()
         return shown | {"ProcessingJobStatus": "Completed"}
+
+    def _begin(self) -> None:
+        """What SageMaker does as the job's role before its container runs."""
+        network = self._record.get("NetworkConfig", {}).get("VpcConfig")
+        key = self._record["ProcessingResources"]["ClusterConfig"].get("VolumeKmsKeyId")
+        try:
+            roles.may_start(
+                self._record["AppSpecification"]["ImageUri"], network=network, key=key, log_group=_LOG_GROUP
+            )
+        except RefusedError as error:
+            raise _JobError(f"ClientError: {error}") from error
 
     def _download(self) -> None:
         for item in self._record.get("ProcessingInputs", []):

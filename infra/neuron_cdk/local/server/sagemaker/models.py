@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..api import ServiceError
-from . import refusals, store
+from . import refusals, roles, store
 from .store import Record
 
 
@@ -14,6 +14,7 @@ def create_model(request: Record) -> dict[str, Any]:
         raise ServiceError(
             "ValidationException", "the embedded AWS runs models of one container: give PrimaryContainer"
         )
+    roles.check(request.get("ExecutionRoleArn"))
     return _create(store.models, "model", "Model", request)
 
 
@@ -31,6 +32,7 @@ def list_models(request: Record) -> dict[str, Any]:
 
 def create_endpoint_config(request: Record) -> dict[str, Any]:
     refusals.check_config(request)
+    roles.check(request.get("ExecutionRoleArn"))
     return _create(store.endpoint_configs, "endpoint-config", "EndpointConfig", request)
 
 

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..api import ServiceError
+from ..iam.authorization import RefusedError
 from ..processes import Process
-from . import containers, logs, store, transfer
+from . import containers, logs, roles, store, transfer
 from .store import Record
 
 _PING_SECONDS = 480  # SageMaker's default ContainerStartupHealthCheckTimeoutInSeconds
@@ -127,7 +129,20 @@ def container_of(model_name: str, *, whose: str) -> tuple[Record, Record]:
 
 
 def launch(model: Record, container: Record, root: Path, *, endpoint: str, whose: str, stream: str) -> Replica:
-    """Start a process below ``root``, where the model's files are fetched to once. ``await_ping`` comes next."""
+    """Start a process below ``root``, where the model's files are fetched to once. ``await_ping`` comes next.
+
+    All of it as the model's role. Raises ``DeploymentError``.
+    """
+    try:
+        with roles.acting(model.get("ExecutionRoleArn")):
+            return _launch(model, container, root, endpoint=endpoint, whose=whose, stream=stream)
+    except (RefusedError, ServiceError) as error:
+        raise DeploymentError(str(error)) from error
+
+
+def _launch(model: Record, container: Record, root: Path, *, endpoint: str, whose: str, stream: str) -> Replica:
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    roles.may_start(container["Image"], network=model.get("VpcConfig"), key=None, log_group=group)
     with _downloading:
         _download(container, root / "model", whose)
     port = _free_port()
@@ -145,7 +160,7 @@ def launch(model: Record, container: Record, root: Path, *, endpoint: str, whose
     name = f"{stream}/i-{uuid.uuid4().hex[:17]}"
 
     def ship() -> None:
-        replica.tail = logs.ship(process.output, group=f"/aws/sagemaker/Endpoints/{endpoint}", stream=name)
+        replica.tail = logs.ship(process.output, group=group, stream=name)
         process.wait()
 
     threading.Thread(target=contextvars.copy_context().run, args=(ship,), name=f"logs-{name}", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Files between the embedded S3 and a container's folders."""
+"""Files between the embedded S3 and a container's folders, in the name of the role that acts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,29 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import ClientError
 
+from ..iam import sessions
+
 
 class TransferError(Exception):
     """A download or an upload that cannot be done, with the reason as a job or an endpoint shows it."""
 
 
-@cache
 def _s3() -> Any:
-    return boto3.client("s3", region_name="us-east-1")
+    return _client(sessions.acting.get())
+
+
+@cache
+def _client(caller: sessions.Caller | None) -> Any:
+    if caller is None:
+        return boto3.client("s3", region_name="us-east-1")
+    made = sessions.credentials(caller)
+    return boto3.client(
+        "s3",
+        region_name="us-east-1",
+        aws_access_key_id=made["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=made["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=made["AWS_SESSION_TOKEN"],
+    )
 
 
 def download_prefix(uri: str, folder: Path) -> None:
