@@ -17,9 +17,15 @@ class SettingsError(Exception):
 class CompiledModel:
     """``deadline_seconds``: how long CloudFormation is kept waiting at most; ``poll_seconds``: between two looks."""
 
+    registry_table: str
     request_machine_arn: str
     deadline_seconds: int
     poll_seconds: int
+
+
+@dataclass(frozen=True)
+class AnswerCloudFormation:
+    registry_table: str
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,21 @@ class BeginCompile:
     registry_table: str
     artifact_bucket: str
     job_role_arn: str
+    mirror_role_arn: str
     key_arn: str
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
     jobs_code_uri: str
     lease_seconds: int
+
+
+@dataclass(frozen=True)
+class SourceChanged:
+    """``quiet_seconds``: how long nothing may have come in before an upload is taken for whole."""
+
+    registry_table: str
+    request_machine_arn: str
+    quiet_seconds: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,14 @@ class FleetController:
 
     registry_table: str
     fleet: str
+
+
+@dataclass(frozen=True)
+class FleetVersion:
+    """``target``: ``fleet/serve``."""
+
+    registry_table: str
+    target: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +114,16 @@ class ReleaseStart:
     target: str
     model: str
     deadline_seconds: int
+
+
+@dataclass(frozen=True)
+class Housekeeping:
+    """``keep_days``: how long what nobody uses stays; ``grace_seconds``: how long it is retiring before it goes."""
+
+    registry_table: str
+    artifact_bucket: str
+    keep_days: int
+    grace_seconds: int
 
 
 def load(cls: type[T]) -> T:
