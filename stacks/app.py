@@ -74,6 +74,7 @@ def build_app(
             app,
             named(f"Fleet-{name}"),
             env=env,
+            name=name,
             fleet=fleet,
             vpc=vpc,
             zones=spec.zones(deployment),

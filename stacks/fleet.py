@@ -23,6 +23,7 @@ class FleetStack(Stack):
         construct_id: str,
         *,
         env: Environment,
+        name: str,
         fleet: spec.Fleet,
         vpc: Vpc,
         zones: Sequence[str],
@@ -45,10 +46,13 @@ class FleetStack(Stack):
             store=store,
             zones=offering if layout == "none" else offering[:1],
             model=compiled,
+            release_name=name,
         )
         groups = ",".join(f"{group.pool.name}={group.name}" for group in made.pools)
         CfnOutput(self, "AutoScalingGroups", value=groups, description="Capacity pools in order, each with its group")
         CfnOutput(self, "Controller", value=made.controller.function_name)
+        if made.releases:
+            CfnOutput(self, "ReleaseMachine", value=made.releases.machine.arn, description=made.releases.target)
         if made.load_balancer:
             CfnOutput(self, "Url", value=made.load_balancer.url, description="POST /invocations")
             CfnOutput(

@@ -163,6 +163,19 @@ def build(app: App) -> None:
         drain_minutes=10,
         refresh=spec.Refresh(min_healthy_percent=50, checkpoints=(50, 100), bake_minutes=5),
     )
+    block = spec.CapacityBlock(kind="capacity-block", reservation="cr-0123456789abcdef0")
+    fleet(
+        "released",
+        ["trn1.32xlarge"],
+        served=model("trn1"),
+        efa=spec.Efa(layout="none"),
+        capacity=[block, spot, on_demand],
+        size=spec.Size(min=1, max=4),
+        managed_by="pipeline",
+        release=spec.Release(approval=True),
+        release_name="serve",
+        refresh=spec.Refresh(checkpoints=(50, 100), bake_minutes=5),
+    )
     endpoint("cpu-endpoint", model("cpu", "onnxruntime"), ["ml.m5.large"], platform=embedded)
     endpoint_shapes(endpoint, model)
 

@@ -90,13 +90,13 @@ class FleetController(Construct):
             limits = {"action": "limits", "min": entry.min, "max": entry.max}
             self._wake(f"Schedule{index + 1}", schedule_expression=f"cron({entry.cron})", says=limits)
 
-    def release(self, version: str) -> None:
+    def release(self, version: str) -> CfnResource:
         """Have running instances replaced when ``version``, the launch template's number, changes.
 
         The resource comes after the groups, which name the version already, and ends when the last instance is
         replaced; when a replacement fails it fails, and CloudFormation takes the whole change back.
         """
-        CfnResource(
+        return CfnResource(
             self,
             "Release",
             type="Custom::NeuronFleetRelease",

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from .. import spec
 from ..catalog import instances, software
 from ..model import ArtifactStore, CompiledModel
+from ..model.release import ReleasePipeline
 from ..network.efa import EfaSecurityGroup, network_interfaces
 from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
@@ -21,10 +22,12 @@ from ..place import is_token, place
 from ..spec.deployment import EfaLayout
 from . import neuron_metrics
 from .controller import FleetController
+from .controls import configuration, owns_size
 from .escape import Additions, Existing
 from .group import LAUNCH_HOOK, TERMINATE_HOOK, Lifecycle, PoolGroup
 from .launch_template import FleetLaunchTemplates, ami_parameter
 from .load_balancer import FleetLoadBalancer
+from .released import ReleasedVersions, declaration, release_rights
 from .role import FLEET_TAG, InstanceRole
 from .scaling import query, track_natively
 from .user_data import Boot, ModelServer, user_data
@@ -54,6 +57,8 @@ class NeuronFleet(Construct):
     :param zones: availability zones as ``vpc`` calls them (``NeuronNetwork``: ids); with EFA exactly one, else all of
         the network's when not given.
     :param model: what the instances serve, behind an internal load balancer.
+    :param release_name: with ``managed_by="pipeline"``: what the registry and the command line call it, as
+        ``fleet/<release_name>``; by default its path.
     :param existing: resources of yours to take instead.
     :param additions: policies, commands and block devices on top.
     """
@@ -75,6 +80,9 @@ class NeuronFleet(Construct):
         scaling: spec.FleetScaling | None = None,
         schedule: Sequence[spec.ScheduledSize] = (),
         model: CompiledModel | None = None,
+        managed_by: Literal["cloudformation", "pipeline"] = "cloudformation",
+        release: spec.Release | None = None,
+        release_name: str | None = None,
         serving: spec.Serving | None = None,
         warm_pool: spec.WarmPool | None = None,
         refresh: spec.Refresh | None = None,
@@ -98,6 +106,8 @@ class NeuronFleet(Construct):
             "scaling": scaling,
             "schedule": tuple(schedule),
             "model": model.name if model else None,
+            "managed_by": managed_by,
+            "release": release,
             "serving": serving,
             "warm_pool": warm_pool,
             "refresh": refresh,
@@ -124,14 +134,21 @@ class NeuronFleet(Construct):
             "Role",
             fleet=self.name,
             store=store,
-            model=model,
+            artifact=self._artifact(),
             image=self._server.image if self._server else None,
             existing=existing,
             additions=additions,
         )
+        self.releases: ReleasePipeline | None = None
+        """What brings new artifacts to the instances; None where deploys do."""
         templates = self._launch_templates(layout)
-        self.pools = self._pool_groups(templates, self._subnets(zones))
-        self.controller = self._controlled(templates)
+        versions = self._versions(templates)
+        if fleet.managed_by == "pipeline":
+            self._release(templates, versions, self._subnets(zones), release_name or self.name)
+            return
+        self.pools = self._pool_groups(versions, self._subnets(zones))
+        self.controller = self._controlled(self._refreshed())
+        self.controller.release(templates.version["version"])
 
     @classmethod
     def from_file(
@@ -144,6 +161,7 @@ class NeuronFleet(Construct):
         store: ArtifactStore,
         zones: Sequence[str] | None = None,
         model: CompiledModel | None = None,
+        release_name: str | None = None,
         existing: Existing | None = None,
         additions: Additions | None = None,
     ) -> NeuronFleet:
@@ -156,6 +174,7 @@ class NeuronFleet(Construct):
             store=store,
             zones=zones,
             model=model,
+            release_name=release_name,
             existing=existing,
             additions=additions,
             **fields,
@@ -293,7 +312,51 @@ class NeuronFleet(Construct):
             tags={"Name": self.name, FLEET_TAG: self.name},
         )
 
-    def _pool_groups(self, templates: FleetLaunchTemplates, subnets: Sequence[str]) -> list[PoolGroup]:
+    def _artifact(self) -> str | None:
+        if self._model is None:
+            return None
+        return "*" if self._fleet.managed_by == "pipeline" else self._model.artifact_key
+
+    def _versions(self, templates: FleetLaunchTemplates) -> dict[str, dict[str, str]]:
+        """The launch template of each pool, in CloudFormation's latest version."""
+        return {
+            pool.name: templates.for_capacity_blocks() if pool.kinds[0] == "capacity-block" else templates.version
+            for pool in spec.pools(self._fleet.capacity)
+        }
+
+    def _release(
+        self,
+        templates: FleetLaunchTemplates,
+        versions: Mapping[str, dict[str, str]],
+        subnets: Sequence[str],
+        name: str,
+    ) -> None:
+        """The fleet in the hands of a release pipeline: it gives groups their version and replaces instances.
+
+        CloudFormation goes on making the launch template's own versions, of which releases are made.
+        """
+        model, release = self._model, self._fleet.release
+        assert model is not None
+        target = f"fleet/{name}"
+        released = ReleasedVersions(self, "Version", target=target, store=self._store, templates=templates.versions)
+        self.pools = self._pool_groups({pool: released.of(each) for pool, each in versions.items()}, subnets)
+        released.tell(self.pools)
+        self.controller = self._controlled(None)
+        ready = self.controller.release("released")
+        self.releases = ReleasePipeline(
+            self,
+            "Releases",
+            target=target,
+            model=model,
+            store=self._store,
+            allow=release_rights(self, self.name, templates.versions, self._role.arn),
+            approval=release is not None and release.approval,
+        )
+        refresh = self._refreshed()
+        assert refresh is not None
+        self.releases.declare(declaration(self.pools, versions, refresh, model.sdk), after=[ready])
+
+    def _pool_groups(self, versions: Mapping[str, dict[str, str]], subnets: Sequence[str]) -> list[PoolGroup]:
         fleet = self._fleet
         balancer = self.load_balancer
         lifecycle = Lifecycle(
@@ -304,15 +367,14 @@ class NeuronFleet(Construct):
             target_groups=[balancer.target_group_arn] if balancer else [],
         )
         # Where a controller owns the fleet's size, a group may be empty.
-        bounds = spec.Range(min=0 if self._owns_size() else fleet.size.min, max=fleet.size.max)
+        bounds = spec.Range(min=0 if owns_size(self._fleet) else fleet.size.min, max=fleet.size.max)
         groups = []
         for pool in spec.pools(fleet.capacity):
-            block = pool.kinds[0] == "capacity-block"
             group = PoolGroup(
                 self,
                 pool,
                 fleet=self.name,
-                version=templates.for_capacity_blocks() if block else templates.version,
+                version=versions[pool.name],
                 instance_types=fleet.instance_types,
                 subnets=subnets,
                 bounds=bounds,
@@ -327,69 +389,26 @@ class NeuronFleet(Construct):
             warm_pool(self, groups[0].resource, size=fleet.warm_pool.size)
         return groups
 
-    def _owns_size(self) -> bool:
-        """Whether the controller sizes the groups, or Auto Scaling the one there is by itself.
-
-        Auto Scaling can hold one pool at a metric. It knows no gang, no other pool, no queue that wakes an empty fleet,
-        no pause before shrinking, and its schedules take another kind of cron.
+    def _controlled(self, refresh: Mapping[str, Any] | None) -> FleetController:
         """
-        fleet = self._fleet
-        scaling = fleet.scaling
-        return bool(
-            fleet.purpose == "training"
-            or len(spec.pools(fleet.capacity)) > 1
-            or any(capacity.kind == "capacity-block" for capacity in fleet.capacity)
-            or fleet.schedule
-            or fleet.size.desired not in (None, fleet.size.min)
-            or (scaling and (scaling.metric == "queue-depth" or "scale_in_cooldown_s" in scaling.model_fields_set))
-        )
-
-    def _controlled(self, templates: FleetLaunchTemplates) -> FleetController:
+        :param refresh: how it replaces running instances; None where it does not.
+        """
         fleet, scaling = self._fleet, self._fleet.scaling
-        owns_size = self._owns_size()
+        sized = owns_size(fleet)
         followed = query(scaling, self.name, self.load_balancer) if scaling else None
-        configuration: dict[str, Any] = {
-            "name": self.name,
-            "pools": [
-                {
-                    "name": group.pool.name,
-                    "kind": group.pool.kinds[0],
-                    "group": group.name,
-                    "base": group.pool.base,
-                    "reservations": list(group.pool.reservations),
-                }
-                for group in self.pools
-            ],
-            "min": fleet.size.min,
-            "max": fleet.size.max,
-            "start": fleet.size.min if fleet.size.desired is None else fleet.size.desired,
-            "gang": fleet.purpose == "training",
-            "owns_size": owns_size,
-            "return_after_s": fleet.return_after_minutes * 60,
-            "scaling": None,
-            "refresh": self._refreshed(),
-        }
-        if scaling and followed and owns_size:
-            configuration["scaling"] = {
-                "metric": scaling.metric,
-                "target": scaling.target,
-                "scale_in_cooldown_s": scaling.scale_in_cooldown_s,
-                "scale_out_cooldown_s": scaling.scale_out_cooldown_s,
-                "query": followed.to_json(),
-            }
-        elif scaling and followed:
+        if scaling and followed and not sized:
             track_natively(self, self.pools[0].resource, scaling, followed, self.load_balancer)
-        controller = FleetController(
+        return FleetController(
             self,
             "Controller",
             fleet=self.name,
             store=self._store,
             groups=self.pools,
-            configuration=configuration,
+            configuration=configuration(
+                self.name, fleet, self.pools, query=followed.to_json() if followed and sized else None, refresh=refresh
+            ),
             schedule=fleet.schedule,
         )
-        controller.release(templates.version["version"])
-        return controller
 
     def _refreshed(self) -> dict[str, Any] | None:
         """How running instances are replaced when image, model or user data change; None: they stay as they are."""

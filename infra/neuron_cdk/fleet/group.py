@@ -82,22 +82,19 @@ class PoolGroup(Construct):
         super().__init__(scope, _construct_id(pool.name))
         self.pool = pool
         kind = pool.kinds[0]
-        self.resource = resource(
-            autoscaling.CfnAutoScalingGroup,
-            self,
-            "Group",
-            min_size=str(bounds.min),
-            max_size=str(bounds.max),
-            vpc_zone_identifier=list(subnets),
-            health_check_type=lifecycle.health,
-            health_check_grace_period=600,
-            new_instances_protected_from_scale_in=False,
-            metrics_collection=[{"granularity": "1Minute"}],
-            capacity_rebalance=True if kind == "spot" and not lifecycle.gang else None,
-            target_group_arns=list(lifecycle.target_groups) or None,
-            max_instance_lifetime=lifecycle.max_lifetime_days * 86_400 if lifecycle.max_lifetime_days else None,
-            instance_maintenance_policy=self._maintenance(lifecycle),
-            lifecycle_hook_specification_list=[
+        properties: dict[str, Any] = {
+            "min_size": str(bounds.min),
+            "max_size": str(bounds.max),
+            "vpc_zone_identifier": list(subnets),
+            "health_check_type": lifecycle.health,
+            "health_check_grace_period": 600,
+            "new_instances_protected_from_scale_in": False,
+            "metrics_collection": [{"granularity": "1Minute"}],
+            "capacity_rebalance": True if kind == "spot" and not lifecycle.gang else None,
+            "target_group_arns": list(lifecycle.target_groups) or None,
+            "max_instance_lifetime": lifecycle.max_lifetime_days * 86_400 if lifecycle.max_lifetime_days else None,
+            "instance_maintenance_policy": self._maintenance(lifecycle),
+            "lifecycle_hook_specification_list": [
                 {
                     "lifecycleHookName": LAUNCH_HOOK,
                     "lifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
@@ -111,12 +108,15 @@ class PoolGroup(Construct):
                     "defaultResult": "CONTINUE",
                 },
             ],
-            tags=[
+            "tags": [
                 {"key": key, "value": value, "propagateAtLaunch": True}
                 for key, value in (("Name", fleet), (FLEET_TAG, fleet), ("neuron-cdk:pool", pool.name))
             ],
             **self._bought(version, instance_types),
-        )
+        }
+        self.resource = resource(autoscaling.CfnAutoScalingGroup, self, "Group", **properties)
+        self.told = _without(version, {name: value for name, value in properties.items() if value is not None})
+        """What CloudFormation tells the group, without the version of its launch template."""
         self.name = self.resource.ref
         acknowledge(self, _ACCEPTED)
 
@@ -180,6 +180,16 @@ class PoolGroup(Construct):
                 arn(self, "ec2", f"capacity-reservation/{reservation}") for reservation in self.pool.reservations
             ],
         )
+
+
+def _without(version: dict[str, str], value: Any) -> Any:
+    if value is version:
+        return {name: each for name, each in version.items() if name != "version"}
+    if isinstance(value, dict):
+        return {name: _without(version, each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without(version, each) for each in value]
+    return value
 
 
 def _reserved(preference: str, target: dict[str, list[str]]) -> dict[str, Any]:

@@ -101,10 +101,14 @@ class FleetLaunchTemplates(Construct):
             group = resource(ec2.CfnPlacementGroup, self, "Placement", strategy="cluster")
             placement = {"placement": {"groupName": group.ref}}
         self.version = self._version("Main", {**self._data, **placement})
+        self.versions = [self.version]
+        """Of every template there is."""
 
     def for_capacity_blocks(self) -> dict[str, str]:
         """The same without a placement group. The market is the group's to say: it targets the blocks."""
-        return self._version("CapacityBlock", self._data)
+        made = self._version("CapacityBlock", self._data)
+        self.versions.append(made)
+        return made
 
     def _version(self, construct_id: str, data: dict[str, Any]) -> dict[str, str]:
         template = resource(ec2.CfnLaunchTemplate, self, construct_id, launch_template_data=data)

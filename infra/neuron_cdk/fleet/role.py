@@ -8,7 +8,7 @@ from functools import cached_property
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from ..model import ArtifactStore, CompiledModel
+from ..model import ArtifactStore
 from ..place import arn
 from ..roles import Allow, PlainRole, also_allow, pull_image
 from . import neuron_metrics
@@ -24,6 +24,7 @@ GROUPS_BY_TAG = "a group's ARN holds an id nobody knows before; the condition na
 class InstanceRole:
     """A role for the instances of ``fleet``, or the existing one with our rights on top.
 
+    :param artifact: the key of what the instances serve; ``*`` where a release decides which it is.
     :param image: what the instances run, pulled from its registry.
     """
 
@@ -34,20 +35,20 @@ class InstanceRole:
         *,
         fleet: str,
         store: ArtifactStore,
-        model: CompiledModel | None,
+        artifact: str | None,
         image: str | None,
         existing: Existing,
         additions: Additions,
     ) -> None:
-        allow = _rights(scope, fleet, store, model, image)
+        allow = _rights(scope, fleet, store, artifact, image)
         self._scope = scope
         self._existing = existing.role
         if existing.role is None:
             statements = [statement.to_statement_json() for statement in additions.policies]
             made = PlainRole(scope, construct_id, service="ec2.amazonaws.com", allow=allow, statements=statements)
-            self.name = made.name
+            self.name, self.arn = made.name, made.arn
             return
-        self.name = existing.role.role_name
+        self.name, self.arn = existing.role.role_name, existing.role.role_arn
         also_allow(existing.role, *allow)
         for statement in additions.policies:
             existing.role.add_to_principal_policy(statement)
@@ -59,7 +60,7 @@ class InstanceRole:
 
 
 def _rights(
-    scope: Construct, fleet: str, store: ArtifactStore, model: CompiledModel | None, image: str | None
+    scope: Construct, fleet: str, store: ArtifactStore, artifact: str | None, image: str | None
 ) -> Sequence[Allow]:
     return [
         Allow(
@@ -91,6 +92,6 @@ def _rights(
             why=GROUPS_BY_TAG,
             when={"StringEquals": {f"autoscaling:ResourceTag/{FLEET_TAG}": fleet}},
         ),
-        *(store.read_artifact(model.artifact_key) if model else ()),
+        *(store.read_artifact(artifact) if artifact else ()),
         *([pull_image(image)] if image and ".dkr.ecr." in image else ()),
     ]

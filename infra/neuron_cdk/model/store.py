@@ -97,10 +97,14 @@ class ArtifactStore(Construct):
         return Allow(["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], [key_arn(self.key)])
 
     def read_artifact(self, artifact_key: str) -> list[Allow]:
-        """What a serving role needs to read one artifact, and nothing else of the bucket."""
-        prefix = f"artifacts/{artifact_key}/*"
+        """What a serving role needs to read one artifact, and nothing else of the bucket.
+
+        :param artifact_key: ``*`` where a release decides which it is, and so for all.
+        """
+        prefix = "artifacts/*" if artifact_key == "*" else f"artifacts/{artifact_key}/*"
+        why = "what is released is not known at deploy" if artifact_key == "*" else "one artifact"
         return [
-            self.objects(prefix, "s3:GetObject", why="one artifact: its files, whatever the compiler called them"),
+            self.objects(prefix, "s3:GetObject", why=f"{why}: its files, whatever the compiler called them"),
             self.listing(prefix),
             Allow(["kms:Decrypt"], [self.key.key_arn]),
         ]

@@ -25,6 +25,7 @@ from .lifecycle import (
     spot_leaves_time_to_drain,
     warm_pools_are_possible,
 )
+from .releases import fleet_releases_are_possible, fleet_releases_fit_deploys
 from .scaling import fleet_scaling_works, scaling_metric_exists, schedules_are_cron, schedules_are_possible
 from .serving import fleet_models_fit, models_are_reached
 
@@ -51,6 +52,8 @@ RULES: tuple[Callable[[Fleet, Surroundings], Iterator[Problem]], ...] = (
     refreshes_are_possible,
     lifetimes_are_possible,
     spot_leaves_time_to_drain,
+    fleet_releases_are_possible,
+    fleet_releases_fit_deploys,
 )
 
 
