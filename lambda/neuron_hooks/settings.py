@@ -53,6 +53,15 @@ class SourceChanged:
 
 
 @dataclass(frozen=True)
+class SourceChanged:
+    """``quiet_seconds``: how long nothing may have come in before an upload is taken for whole."""
+
+    registry_table: str
+    request_machine_arn: str
+    quiet_seconds: int
+
+
+@dataclass(frozen=True)
 class RegisterArtifact:
     registry_table: str
     artifact_bucket: str

@@ -18,6 +18,7 @@ from .request import SourceFile
 
 _CHUNK = 1 << 20
 _MOST_IN_PYTHON = 32 << 20  # bytes; a CRC in Python alone does some 5 MB/s
+_READY = "_READY"  # says that an upload is whole (neuron_hooks.source_changed), and is no part of the model
 _CHANGED = "the model's files were changed while the compile began: start it again when nobody uploads"
 
 
@@ -27,7 +28,8 @@ def check(folder: Path, files: Sequence[SourceFile]) -> None:
     :raises JobError: naming the first file that differs.
     """
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    expected = {file.path: file for file in files}
+    found.pop(_READY, None)
+    expected = {file.path: file for file in files if file.path != _READY}
     for name in sorted(expected.keys() - found.keys()):
         raise JobError(f"{name} is gone: {_CHANGED}")
     for name in sorted(found.keys() - expected.keys()):

@@ -1,0 +1,25 @@
+"""When what was uploaded under a watched prefix is taken for whole. Pure; times are seconds since the epoch."""
+
+from __future__ import annotations
+
+READY = "_READY"
+"""The object that says so, where somebody puts one."""
+_LEAST_POLL = 60
+_MOST_POLLS = 2000  # an execution may have 25,000 events, and a look takes a handful
+_AFTERWARDS = 3600  # finding a host, starting it, checking what it made
+
+
+def begins(minute: int, quiet_seconds: int) -> int:
+    """When the execution for the objects of a minute (minutes since the epoch) may begin."""
+    return (minute + 1) * 60 + quiet_seconds
+
+
+def is_settled(newest: int, not_before: int, quiet_seconds: int) -> bool:
+    """Whether nothing came in during the quiet time; else the execution that the later object started will do it."""
+    return newest < not_before - quiet_seconds
+
+
+def patience(begins: int, timeout_minutes: int) -> tuple[int, int]:
+    """Until when an execution waits for a compile of this time limit, and how often it looks, in seconds."""
+    waits = timeout_minutes * 60 + _AFTERWARDS
+    return begins + waits, max(_LEAST_POLL, -(-waits // _MOST_POLLS))

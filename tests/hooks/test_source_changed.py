@@ -1,0 +1,117 @@
+"""An upload under a watched prefix: one execution for all of it, and none where it is not ours to ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+NOON = 1_798_459_200  # 2026-12-28T12:00:00Z
+MINUTE = NOON // 60
+
+
+@pytest.fixture
+def hook(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("QUIET_SECONDS", "90")
+    return load("source_changed")
+
+
+@pytest.fixture
+def started(hook: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The executions, by name; a name is taken once."""
+    executions: dict[str, Any] = {}
+
+    def start(_machine: str, name: str, document: dict[str, Any]) -> bool:
+        new = name not in executions
+        executions.setdefault(name, document)
+        return new
+
+    monkeypatch.setattr(hook.aws, "start_execution", start)
+    return executions
+
+
+@pytest.fixture
+def declared(aws: Any, model: dict[str, Any]) -> dict[str, Any]:
+    aws.set("model#minilm", document=json.dumps(model))
+    return model
+
+
+def uploaded(key: str = "minilm/config.json", at: str = "2026-12-28T12:00:10Z", sequencer: str = "0065A1") -> Any:
+    detail = {"bucket": {"name": "models"}, "object": {"key": key, "size": 1, "etag": "e", "sequencer": sequencer}}
+    return {"model": "minilm", "event": {"source": "aws.s3", "time": at, "detail": detail}}
+
+
+def test_the_model_is_asked_for_as_it_was_declared(hook: ModuleType, started: Any, declared: Any) -> None:
+    hook.handler(uploaded(), None)
+    (asked,) = started.values()
+    assert asked["model"] == declared
+    assert asked["trigger"] == "watch"
+    assert "request" not in asked
+
+
+def test_all_objects_of_a_minute_start_one_execution_that_waits_until_it_is_quiet(
+    hook: ModuleType, started: Any, declared: Any
+) -> None:
+    for second in (1, 30, 59):
+        hook.handler(uploaded(f"minilm/{second}", f"2026-12-28T12:00:{second:02}Z"), None)
+    assert list(started) == [f"watch-minilm-{MINUTE}"]
+    assert started[f"watch-minilm-{MINUTE}"]["not_before"] == "2026-12-28T12:02:30Z"
+
+
+def test_an_object_of_a_later_minute_starts_another(hook: ModuleType, started: Any, declared: Any) -> None:
+    hook.handler(uploaded(at="2026-12-28T12:00:59Z"), None)
+    hook.handler(uploaded(at="2026-12-28T12:01:00Z"), None)
+    assert list(started) == [f"watch-minilm-{MINUTE}", f"watch-minilm-{MINUTE + 1}"]
+
+
+def test_the_same_event_again_asks_for_the_same(hook: ModuleType, started: Any, declared: Any) -> None:
+    hook.handler(uploaded(), None)
+    before = dict(started)
+    hook.handler(uploaded(), None)
+    assert started == before
+
+
+def test_where_a_marker_says_when_it_is_whole_nothing_else_starts_anything(
+    hook: ModuleType, started: Any, declared: Any, aws: Any
+) -> None:
+    aws.put("models", "minilm/_READY", b"")
+    hook.handler(uploaded(), None)
+    assert not started
+
+
+def test_every_marker_starts_its_own_at_once(hook: ModuleType, started: Any, declared: Any, aws: Any) -> None:
+    aws.put("models", "minilm/_READY", b"")
+    for sequencer in ("0065A1", "0065A2", "0065A2"):
+        hook.handler(uploaded("minilm/_READY", sequencer=sequencer), None)
+    assert list(started) == ["watch-minilm-0065A1", "watch-minilm-0065A2"]
+    assert "not_before" not in started["watch-minilm-0065A1"]
+
+
+def test_a_model_that_no_deploy_declared_starts_nothing(hook: ModuleType, started: Any, aws: Any) -> None:
+    hook.handler(uploaded(), None)
+    assert not started
+
+
+def test_a_model_that_has_its_files_elsewhere_now_starts_nothing(
+    hook: ModuleType, started: Any, aws: Any, model: dict[str, Any]
+) -> None:
+    model["Source"]["Prefix"] = "moved/"
+    aws.set("model#minilm", document=json.dumps(model))
+    hook.handler(uploaded(), None)
+    assert not started
+
+
+@pytest.mark.parametrize("minutes", [1, 120, 12_960])
+def test_an_execution_outlives_the_compile_and_stays_within_its_events(hook: ModuleType, minutes: int) -> None:
+    deadline, poll = hook.watching.patience(NOON, minutes)
+    assert deadline >= NOON + minutes * 60 + 1800
+    assert (deadline - NOON) / poll * 10 < 25_000
+
+
+def test_an_upload_is_settled_when_nothing_came_in_during_the_quiet_time(hook: ModuleType) -> None:
+    not_before = hook.watching.begins(MINUTE, 90)
+    assert hook.watching.is_settled(NOON + 59, not_before, 90)
+    assert not hook.watching.is_settled(NOON + 60, not_before, 90)
