@@ -11,7 +11,7 @@ from typing import Any
 from ministack.services.cloudformation import provisioners, stacks
 
 from .. import patching
-from . import autoscaling, cloudwatch, dynamodb, ec2, events, iam, load_balancing, resource_groups, sagemaker, scaling
+from . import autoscaling, cloudwatch, ec2, encryption, events, iam, load_balancing, resource_groups, sagemaker, scaling
 from .types import Created, Properties, Resource, ResourceType
 
 _handlers = patching.original(provisioners, "_RESOURCE_HANDLERS")
@@ -20,7 +20,7 @@ _tagged = patching.original(provisioners, "_STACK_TAG_PROPERTY")
 _blocks = patching.original(stacks, "_runs_on_worker_thread")
 
 _MENDED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    dynamodb.GLOBAL_TABLE: dynamodb.keep_its_name,
+    **encryption.MENDED,
     iam.INSTANCE_PROFILE: iam.called_by_its_name,
     events.RULE: events.checked,
     **load_balancing.MENDED,

@@ -106,10 +106,15 @@ def caller_of(access_key: str) -> Caller | None:
     if ":assumed-role/" not in arn:
         return None
     name, _, session = arn.rpartition(":assumed-role/")[2].partition("/")
-    if name.startswith(_ADMINISTRATORS):
+    if administrates(name):
         return None
     record = _roles.get_scoped(arn.split(":")[4], None, name)
     return Caller(record["Arn"] if record else f"arn:aws:iam::{arn.split(':')[4]}:role/{name}", session)
+
+
+def administrates(role: str) -> bool:
+    """Whether a role, by its ARN or its name, is one of those that the CDK deploys as."""
+    return role.rpartition("/")[2].startswith(_ADMINISTRATORS)
 
 
 def place() -> tuple[str, str]:

@@ -11,7 +11,7 @@ from ministack.services import cloudformation
 from ministack.services.cloudformation import provisioners
 
 from .. import patching
-from . import accounting, switch
+from . import accounting, sessions, switch
 from .authorization import statements_of
 from .conditions import UnknownPolicyElementError
 
@@ -27,9 +27,9 @@ def install() -> None:
 
 
 def report() -> list[dict[str, Any]]:
-    """``accounting.listed`` of every role that a stack made."""
+    """``accounting.listed`` of every role that a stack made, but for those of whoever deploys."""
     look()
-    return [role for role in accounting.listed() if role["stack"]]
+    return [role for role in accounting.listed() if role["stack"] and not sessions.administrates(role["role"])]
 
 
 def described() -> dict[str, Any]:
