@@ -17,9 +17,7 @@ ROLE = "AWS::IAM::Role"
 
 def statements(template: Any, hook: str) -> list[dict[str, Any]]:
     """What the role of one of the fleet's hooks may do."""
-    (role,) = (
-        properties["Properties"] for name, properties in template.find_resources(ROLE).items() if hook in name
-    )
+    (role,) = (properties["Properties"] for name, properties in template.find_resources(ROLE).items() if hook in name)
     return [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
 
 

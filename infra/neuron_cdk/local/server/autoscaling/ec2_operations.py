@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from ministack.services import ec2
 
-from .. import patching
+from .. import launch_templates, patching
 from ..clock import iso
 from . import engine, instances, reservations
 from .store import Record
@@ -34,6 +34,7 @@ _FILTERS = {
 
 def install() -> None:
     instances.install()
+    launch_templates.install()
     patching.replace(ec2, "_parse_lt_data", _template_data_with_market)
     _actions["DescribeCapacityReservations"] = _describe_reservations
     for name in ("TerminateInstances", "StopInstances"):

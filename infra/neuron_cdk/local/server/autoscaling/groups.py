@@ -9,7 +9,7 @@ from ministack.core.responses import get_account_id, get_region
 
 from ..api import ServiceError
 from ..clock import clock
-from . import activities, engine, hooks, instances, launching, lifecycle, size, store
+from . import activities, engine, hooks, instances, launching, lifecycle, mixed_policy, size, store
 from .store import Record
 
 _APART = ("LifecycleHookSpecificationList", "Tags", "DesiredCapacity", "InstanceId", "SkipZonalShiftValidation")
@@ -75,6 +75,9 @@ def create(request: dict[str, Any]) -> dict[str, Any]:
 
 def update(request: dict[str, Any]) -> dict[str, Any]:
     group = store.group(request["AutoScalingGroupName"])
+    if "MixedInstancesPolicy" in request:
+        whole = mixed_policy.merged(group.get("MixedInstancesPolicy"), request["MixedInstancesPolicy"])
+        request = request | {"MixedInstancesPolicy": whole}
     changed = group | _kept(request)
     if "MixedInstancesPolicy" in request:
         changed.pop("LaunchTemplate", None)
