@@ -18,6 +18,7 @@ _MODULES = {
     "torch-neuron": "torch_trace_inf1",
     "neuronx-cc": "hlo_to_neff",
     "optimum": "optimum_export",
+    "nxd-inference": "nxd_export",
     "mirror": ".mirror",
 }
 
