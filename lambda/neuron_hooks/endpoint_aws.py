@@ -118,19 +118,20 @@ def wake_component(name: str) -> None:
 # -- Smoke tests -----------------------------------------------------------------------------------------------------
 
 
-def invoke(request: dict[str, Any]) -> None:
-    """Ask a container, and read its answer whole.
+def invoke(request: dict[str, Any]) -> bytes:
+    """Ask a container; its whole answer.
 
     :raises ContainerError: with what it said, when it answers with an error.
     """
     try:
-        aws.client("sagemaker-runtime", _ANSWER_SECONDS).invoke_endpoint(**request)["Body"].read()
+        answered: bytes = aws.client("sagemaker-runtime", _ANSWER_SECONDS).invoke_endpoint(**request)["Body"].read()
     except ClientError as error:
         if passes(error):
             raise
         answer = error.response
         said = answer.get("OriginalMessage") or answer["Error"]["Message"]
         raise ContainerError(f"{answer.get('OriginalStatusCode') or answer['Error']['Code']}: {said}") from error
+    return answered
 
 
 def put(uri: str, content: bytes) -> None:
@@ -145,10 +146,10 @@ def delete(uri: str) -> None:
     aws.client("s3").delete_object(Bucket=bucket, Key=key)
 
 
-def read(uri: str) -> bytes | None:
+def read(uri: str, most_bytes: int = _MOST_BYTES) -> bytes | None:
     """The beginning of an object; None when it is not there."""
     bucket, key = _parts(uri)
-    return aws.read(bucket, key, _MOST_BYTES)
+    return aws.read(bucket, key, most_bytes)
 
 
 def _parts(uri: str) -> tuple[str, str]:

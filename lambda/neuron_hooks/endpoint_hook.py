@@ -8,7 +8,8 @@ Events:
   is in service it registers again what the last verified declaration says. ``Create`` and ``Delete`` do nothing.
 - CloudFormation's request for ``Custom::NeuronEndpointInService`` (the same, ``EndpointName`` and ``Declaration``),
   behind endpoint and components. ``Create`` and ``Update`` compare what is in service with the declaration, run its
-  smoke tests unless the very same was tested before, settle scaling and write the record. ``Delete`` deregisters all.
+  smoke tests and the golden examples of its artifacts unless the very same was tested before, settle scaling and write
+  the record. ``Delete`` deregisters all.
 - EventBridge's ``SageMaker Endpoint State Change``: the endpoint is in service; what its record declares and is not
   registered is registered.
 
@@ -60,6 +61,7 @@ T = TypeVar("T")
 def handler(event: Event, context: Any) -> None:
     left = context.get_remaining_time_in_millis() / 1000 if context else 900
     deadline = Deadline(time.monotonic() + left - _ANSWER_SECONDS)
+    log.begin(event.get("RequestId") or event.get("id", ""))
     if "RequestType" in event:
         _stack(event, deadline)
     else:

@@ -1,24 +1,32 @@
-"""The smoke tests of an endpoint, run."""
+"""The smoke tests of an endpoint, and the golden examples of what it serves, run."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
-from . import endpoint_aws, endpoint_smoke, log
+from . import endpoint_aws, endpoint_golden, endpoint_smoke, golden, log
 from .endpoint_deadline import Deadline, EndpointError
 from .endpoint_declaration import Declaration, SmokeTest
 
+T = TypeVar("T")
+
 _POLL_SECONDS = 0.2
+_MOST_BYTES = 32 << 20  # of an answer to a golden example
 _START_SECONDS = (2, 5)  # between the first tries: a container may pass its health check before it can answer
 
 
 def run(endpoint: str, declaration: Declaration, deadline: Deadline) -> dict[str, float]:
-    """Ask everything that has a smoke test; the best milliseconds of each.
+    """Ask everything that has a smoke test, then the golden examples of all that is awake; the best milliseconds of
+    each smoke test.
 
-    What sleeps is woken first: a version that nobody asked is not known to work. Scaling puts it to sleep again.
+    What has a smoke test and sleeps is woken first: a version that nobody asked is not known to work. Scaling puts it
+    to sleep again.
 
-    :raises EndpointError: for an error, or an answer that took too long.
+    :raises EndpointError: for an error, an answer that took too long, or one that is not the right one.
     """
     best: dict[str, float] = {}
     for test in declaration.smoke_tests:
@@ -31,42 +39,72 @@ def run(endpoint: str, declaration: Declaration, deadline: Deadline) -> dict[str
         log.decision("smoke test", key=endpoint, asked=test.asked, milliseconds=milliseconds, problem=problem)
         if problem:
             raise EndpointError(problem)
+    _golden(endpoint, declaration, deadline)
     return best
 
 
+def _golden(endpoint: str, declaration: Declaration, deadline: Deadline) -> None:
+    for test, example, called in endpoint_golden.tests(declaration):
+        if not _is_awake(endpoint, test):
+            log.decision("not asked, it sleeps", key=endpoint, asked=called)
+            continue
+        ask = partial(_ask, endpoint, test, declaration, deadline, called)
+        problem = golden.problem(_persistently(endpoint, called, ask, deadline), example)
+        log.decision("golden example", key=endpoint, asked=called, problem=problem)
+        if problem:
+            raise EndpointError(f"{called} is answered wrongly: {problem}")
+
+
 def _first(endpoint: str, test: SmokeTest, declaration: Declaration, deadline: Deadline) -> float:
+    ask = partial(_timed, endpoint, test, declaration, deadline)
+    return _persistently(endpoint, test.asked, ask, deadline)
+
+
+def _persistently(endpoint: str, called: str, ask: Callable[[], T], deadline: Deadline) -> T:
     for pause in _START_SECONDS:
         try:
-            return _timed(endpoint, test, declaration, deadline)
+            return ask()
         except EndpointError as error:
-            log.decision("asked in vain", key=endpoint, asked=test.asked, error=str(error))
+            log.decision("asked in vain", key=endpoint, asked=called, error=str(error))
             deadline.wait(str(error), pause)
-    return _timed(endpoint, test, declaration, deadline)
+    return ask()
 
 
 def _timed(endpoint: str, test: SmokeTest, declaration: Declaration, deadline: Deadline) -> float:
     start = time.monotonic()
-    try:
-        if test.mode == "async":
-            _queued(endpoint, test, declaration, deadline)
-        else:
-            endpoint_aws.invoke(endpoint_smoke.invocation(endpoint, test))
-    except endpoint_aws.ContainerError as error:
-        raise EndpointError(f"the smoke test of {test.asked} failed: {error}") from error
+    _ask(endpoint, test, declaration, deadline, f"the smoke test of {test.asked}")
     return (time.monotonic() - start) * 1000
 
 
-def _queued(endpoint: str, test: SmokeTest, declaration: Declaration, deadline: Deadline) -> None:
+def _ask(endpoint: str, test: SmokeTest, declaration: Declaration, deadline: Deadline, called: str) -> bytes:
+    try:
+        if test.mode == "async":
+            return _queued(endpoint, test, declaration, deadline, called)
+        return endpoint_aws.invoke(endpoint_smoke.invocation(endpoint, test))
+    except endpoint_aws.ContainerError as error:
+        raise EndpointError(f"{called} failed: {error}") from error
+
+
+def _queued(endpoint: str, test: SmokeTest, declaration: Declaration, deadline: Deadline, called: str) -> bytes:
     """Ask through the queue, and wait for an answer: what is measured is the whole way."""
     uri = f"{declaration.input_prefix}{uuid.uuid4()}.json"
     endpoint_aws.put(uri, endpoint_smoke.body(test))
     outcome = endpoint_aws.invoke_later(endpoint, uri)
-    while endpoint_aws.read(outcome.answer) is None:
+    while (answer := endpoint_aws.read(outcome.answer, _MOST_BYTES)) is None:
         error = endpoint_aws.read(outcome.error) if outcome.error else None
         if error is not None:
             raise endpoint_aws.ContainerError(error.decode(errors="replace"))
-        deadline.wait(f"the smoke test of {test.asked} has no answer at {outcome.answer}", _POLL_SECONDS)
+        deadline.wait(f"{called} has no answer at {outcome.answer}", _POLL_SECONDS)
     endpoint_aws.delete(uri)  # the bucket forgets by itself what a run leaves that does not come to this
+    return answer
+
+
+def _is_awake(endpoint: str, test: SmokeTest) -> bool:
+    if test.component:
+        component = endpoint_aws.component(test.component)
+        return component is not None and not component.moves and bool(component.copies)
+    seen = endpoint_aws.endpoint(endpoint) if test.mode == "async" else None
+    return seen is None or any(seen.instances.values())
 
 
 def _wake(endpoint: str, test: SmokeTest, deadline: Deadline) -> None:

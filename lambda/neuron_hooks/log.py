@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
+
+_execution: ContextVar[str] = ContextVar("execution", default="")
+
+
+def begin(execution: str) -> None:
+    """Name what all that follows belongs to, where it is not said: a request's id, for one."""
+    _execution.set(execution)
 
 
 def decision(name: str, *, key: str = "", execution: str = "", **facts: object) -> None:
@@ -10,4 +18,7 @@ def decision(name: str, *, key: str = "", execution: str = "", **facts: object) 
 
     Never give it a response URL: it is a presigned address.
     """
-    print(json.dumps({"decision": name, "key": key, "execution": execution, **facts}, default=str), flush=True)
+    print(
+        json.dumps({"decision": name, "key": key, "execution": execution or _execution.get(), **facts}, default=str),
+        flush=True,
+    )

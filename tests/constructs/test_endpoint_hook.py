@@ -243,10 +243,19 @@ def test_the_hook_asks_this_endpoint_and_no_other(allowed, name_of):
 
 
 def test_the_hook_keeps_one_record(allowed, name_of):
-    condition = allowed("inf2-endpoint")["dynamodb:PutItem"]["Condition"]
-    assert condition == {
+    rights = allowed("inf2-endpoint")
+    assert "dynamodb:PutItem" not in rights, "a record is updated"
+    assert rights["dynamodb:UpdateItem"]["Condition"] == {
         "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"endpoint#{name_of('inf2-endpoint')}"]}
     }
+
+
+def test_the_hook_reads_the_golden_examples_of_what_is_served_and_no_other_artifact(allowed, template):
+    models = template("pools-endpoint").find_resources("Custom::NeuronCompiledModel")
+    files = [resource["Fn::Join"][1] for resource in allowed("pools-endpoint")["s3:GetObject"]["Resource"]]
+    read = {(key["Fn::GetAtt"][0], name) for _, prefix, key, name in files if prefix.endswith("artifacts/")}
+    assert read == {(model, f"/*/{name}") for model in models for name in ("golden.json", "manifest.json")}
+    assert len(files) == len(read)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ class Client:
 
 
 class World:
-    """``calls``: every operation, in order; ``answers``: what the containers say next, seconds or an error."""
+    """``calls``: every operation, in order; ``answers``: how the containers answer next, seconds or an error; ``said``:
+    what, to requests that hold the text.
+    """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -69,6 +71,7 @@ class World:
         self.instances: dict[str, int] = {}
         self.answers: list[float | ClientError] = []
         self.asked: list[dict[str, Any]] = []
+        self.said: dict[bytes, bytes] = {}
         self.objects: dict[str, bytes] = {}
         self.queue: list[bytes | None] = []
         self.targets: dict[str, dict[str, Any]] = {}
@@ -198,14 +201,17 @@ class World:
         if isinstance(answer, ClientError):
             raise answer
         self.now += answer
-        return {"Body": io.BytesIO(b"{}")}
+        return {"Body": io.BytesIO(self._says(request["Body"]))}
+
+    def _says(self, asked: bytes) -> bytes:
+        return next((said for part, said in self.said.items() if part in asked), b"{}")
 
     def invoke_endpoint_async(self, **request: Any) -> dict[str, Any]:
         """``queue``: what comes of the next requests, None for an error; a good answer without it."""
         number = next(self._serial)
         content = self.objects[request["InputLocation"]]
         self.asked.append({**request, "Body": content})
-        good = self.queue.pop(0) if self.queue else b"{}"
+        good = self.queue.pop(0) if self.queue else self._says(content)
         answer, failure = f"s3://queue/output/{number}.out", f"s3://queue/failures/{number}.out"
 
         def done() -> None:

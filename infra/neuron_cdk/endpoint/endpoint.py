@@ -23,7 +23,7 @@ from ..spec.uses import endpoint_uses
 from .async_output import AsyncOutput
 from .capture import DataCapture
 from .components import EndpointComponent
-from .hook import EndpointHook
+from .hook import EndpointHook, golden_rights
 from .metrics import EndpointMetrics
 from .names import component_name, endpoint_name
 from .released import CONFIGURATION, KEY, MODEL, URI, blueprint, release_rights
@@ -166,7 +166,10 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             components=self._component_names(),
             configuration=configuration,
             store=store,
-            allow=self.async_output.rights_of_the_hook() if self.async_output else (),
+            allow=[
+                golden_rights(store, *(each.artifact_key for each in self._compiled.values())),
+                *(self.async_output.rights_of_the_hook() if self.async_output else ()),
+            ],
         )
         self.resource = self._resource(configuration)
         self.endpoint_arn = self.resource.ref
@@ -352,6 +355,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             store=self._store,
             allow=[
                 *release_rights(self, self.endpoint_name, self.role),
+                golden_rights(self._store, "*"),
                 *(self.async_output.rights_of_the_hook() if self.async_output else ()),
             ],
             approval=endpoint.release is not None and endpoint.release.approval,

@@ -57,7 +57,7 @@ class EndpointHook(Construct):
             environment={"REGISTRY_TABLE": table(store.registry)[0], "ENDPOINT_KEY": endpoint},
             allow=[
                 Allow(
-                    ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+                    ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
                     [table(store.registry)[1]],
                     when={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"endpoint#{endpoint}"]}},
                 ),
@@ -113,6 +113,19 @@ class EndpointHook(Construct):
                 **properties,
             },
         )
+
+
+def golden_rights(store: ArtifactStore, *artifacts: str) -> Allow:
+    """To read the golden examples of these artifacts, and the manifests that say whether there are any.
+
+    :param artifacts: their keys; ``*`` where a release decides which it is.
+    """
+    files = [f"artifacts/{key}/*/{name}" for key in artifacts for name in ("golden.json", "manifest.json")]
+    return Allow(
+        ["s3:GetObject"],
+        [store.bucket.arn_for_objects(file) for file in files],
+        why="two files of an artifact, under the name of the attempt that made it",
+    )
 
 
 def endpoint_rights(scope: Construct, endpoint: str, components: Sequence[str], *, made: str = "*") -> list[Allow]:
