@@ -58,6 +58,8 @@ def clients_of() -> Callable[[EmbeddedAws], Clients]:
         made: dict[str, Any] = {}
 
         def client(service: str) -> Any:
+            if not made:
+                _make_role(session.client("iam", endpoint_url=aws.url, config=config))
             if service not in made:
                 made[service] = session.client(service, endpoint_url=aws.url, config=config)
             return made[service]
@@ -65,6 +67,18 @@ def clients_of() -> Callable[[EmbeddedAws], Clients]:
         return client
 
     return make
+
+
+def _make_role(iam: Any) -> None:
+    """The role of what tests make by hand: every service that they use may take it on, and it may do everything."""
+    services = [f"{name}.amazonaws.com" for name in ("lambda", "sagemaker", "states")]
+    trust = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="neuron", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    iam.put_role_policy(
+        RoleName="neuron", PolicyName="Everything", PolicyDocument=json.dumps({"Statement": [everything]})
+    )
 
 
 @pytest.fixture(scope="session")

@@ -159,6 +159,13 @@ class EmbeddedAws:
         method = "POST" if name in ("interrupt", "rebalance") else "PUT"
         return self._ask(name, timeout=_CONTROL_SECONDS, method=method, body=json.dumps(wanted))
 
+    def permissions(self) -> dict[str, Any]:
+        """What each role of the templates used of what it was granted, what it never used, and what it was refused.
+
+        ``{"mode": "enforce", "roles": [{"role", "stack", "logical_id", "used", "unused", "refused"}]}``.
+        """
+        return self._ask("permissions", timeout=10)
+
     def is_running(self) -> bool:
         """Whether the server lives, answering or not."""
         return is_locked(self._folder / "server.lock")
