@@ -33,6 +33,8 @@ class FakeAws:
     subnet: dict[str, Subnet] = field(default_factory=dict)
     certificates: dict[str, str] = field(default_factory=dict)
     buckets: dict[str, bool] = field(default_factory=lambda: {"models": True})
+    silent: set[str] = field(default_factory=set)
+    secrets: dict[str, bool] = field(default_factory=dict)
     stacks: dict[str, str] = field(default_factory=lambda: {"CDKToolkit": "UPDATE_COMPLETE"})
     has: tuple[Zone, ...] = tuple(
         Zone(f"use1-az{number}", f"{REGION}{letter}") for number, letter in zip(range(1, 7), "cdfbea", strict=True)
@@ -94,6 +96,14 @@ class FakeAws:
     def holds_objects(self, bucket: str, prefix: str) -> bool | None:
         self._maybe("holds_objects")
         return self.buckets.get(bucket)
+
+    def sends_events(self, bucket: str) -> bool | None:
+        self._maybe("sends_events")
+        return bucket not in self.silent if bucket in self.buckets else None
+
+    def secret_is_readable(self, arn: str) -> bool | None:
+        self._maybe("secret_is_readable")
+        return self.secrets.get(arn)
 
     def stack_status(self, name: str) -> str | None:
         self._maybe("stack_status")

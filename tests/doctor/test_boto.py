@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,13 @@ def test_an_unknown_quota_is_none(aws: BotoAws, stubbed: Any) -> None:
             lambda aws: aws.certificate_status("arn:aws:acm:eu-west-1:111122223333:certificate/x"),
         ),
         ("s3", "list_objects_v2", "NoSuchBucket", lambda aws: aws.holds_objects("bucket", "m/")),
+        ("s3", "get_bucket_notification_configuration", "NoSuchBucket", lambda aws: aws.sends_events("bucket")),
+        (
+            "secretsmanager",
+            "describe_secret",
+            "ResourceNotFoundException",
+            lambda aws: aws.secret_is_readable("arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf"),
+        ),
     ],
 )
 def test_what_is_not_there_is_none(
@@ -152,6 +160,26 @@ def test_what_is_not_there_is_none(
     stubbed(service).add_client_error(operation, code)
 
     assert ask(aws) is None
+
+
+@pytest.mark.parametrize(("answer", "tells"), [({}, False), ({"EventBridgeConfiguration": {}}, True)])
+def test_a_bucket_tells_eventbridge_where_it_is_turned_on(
+    answer: dict[str, Any], tells: bool, aws: BotoAws, stubbed: Any
+) -> None:
+    stubbed("s3").add_response("get_bucket_notification_configuration", answer)
+
+    assert aws.sends_events("bucket") is tells
+
+
+@pytest.mark.parametrize(
+    ("answer", "readable"), [({}, True), ({"DeletedDate": datetime(2026, 1, 1, tzinfo=UTC)}, False)]
+)
+def test_a_secret_is_readable_until_it_is_deleted(
+    answer: dict[str, Any], readable: bool, aws: BotoAws, stubbed: Any
+) -> None:
+    stubbed("secretsmanager").add_response("describe_secret", answer)
+
+    assert aws.secret_is_readable("arn:aws:secretsmanager:eu-west-1:111122223333:secret:x-AbCdEf") is readable
 
 
 def test_a_stack_that_is_not_there_is_none(aws: BotoAws, stubbed: Any) -> None:

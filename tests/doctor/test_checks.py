@@ -18,6 +18,8 @@ LATER = datetime.now(UTC) + timedelta(days=30)
 BLOCK = "cr-0123456789abcdef0"
 RESERVED = "cr-0123456789abcdef1"
 CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"
+TOKEN = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf"
+HUB = {"huggingface": "org/minilm", "revision": "a" * 40}
 AMI = "ami-0123456789abcdef0"
 VPC = "vpc-0123456789abcdef0"
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
@@ -44,11 +46,11 @@ def existing(**more: Any) -> dict[str, Any]:
     return {"network": base | {"egress": "nat"} | more}
 
 
-def model(source: str = "s3://models/m/", target: str = "inf2") -> dict[str, Any]:
+def model(source: str = "s3://models/m/", target: str = "inf2", **more: Any) -> dict[str, Any]:
     return {
         "models": {
             "m": {
-                "source": {"s3": source},
+                "source": {**({} if "huggingface" in more else {"s3": source}), **more},
                 "task": "feature-extraction",
                 "compile": {"engine": "torch-neuronx", "target": target},
             }
@@ -447,6 +449,20 @@ CASES = {
     ),
     "no bucket": Case(model("s3://other/m/"), {}, "031", "models.m.source.s3", "there is no bucket other"),
     "an empty source": Case(model(), {"buckets": {"models": False}}, "032", "models.m.source.s3", "nothing lies there"),
+    "an empty mirror": Case(
+        model(mirror="s3://models/m/", **HUB),
+        {"buckets": {"models": False}},
+        "032",
+        "models.m.source.mirror",
+        "nothing",
+    ),
+    "a bucket that says nothing": Case(
+        model(watch=True), {"silent": {"models"}}, "036", "models.m.source.watch", "sends EventBridge nothing"
+    ),
+    "no secret": Case(model(token=TOKEN, **HUB), {}, "037", "models.m.source.token", "there is no such secret"),
+    "a secret that goes": Case(
+        model(token=TOKEN, **HUB), {"secrets": {TOKEN: False}}, "037", "models.m.source.token", "about to be deleted"
+    ),
 }
 
 

@@ -134,5 +134,11 @@ class Aws(Protocol):
     def holds_objects(self, bucket: str, prefix: str) -> bool | None:
         """Whether anything lies under a prefix; None without such a bucket."""
 
+    def sends_events(self, bucket: str) -> bool | None:
+        """Whether a bucket tells EventBridge of its objects; None without such a bucket."""
+
+    def secret_is_readable(self, arn: str) -> bool | None:
+        """Whether a secret can be read; not when it is about to be deleted. None without such a secret."""
+
     def stack_status(self, name: str) -> str | None:
         """A CloudFormation stack's status."""

@@ -204,6 +204,23 @@ class BotoAws:
         )
         return bool(found["KeyCount"]) if found else None
 
+    def sends_events(self, bucket: str) -> bool | None:
+        client = self.client("s3")
+        found = _or_none(
+            f"s3:GetBucketNotification on {bucket}",
+            lambda: client.get_bucket_notification_configuration(Bucket=bucket),
+            "NoSuchBucket",
+        )
+        return None if found is None else "EventBridgeConfiguration" in found
+
+    def secret_is_readable(self, arn: str) -> bool | None:
+        """By what it says of itself: its content is nothing to the doctor."""
+        client = self.client("secretsmanager")
+        found = _or_none(
+            "secretsmanager:DescribeSecret", lambda: client.describe_secret(SecretId=arn), "ResourceNotFoundException"
+        )
+        return None if found is None else "DeletedDate" not in found
+
     def stack_status(self, name: str) -> str | None:
         client = self.client("cloudformation")
         try:

@@ -29,6 +29,8 @@ _ERRORS = {
     "NCDK-DOCTOR-030": "The certificate is not issued.",
     "NCDK-DOCTOR-031": "The bucket of a model's source is not there.",
     "NCDK-DOCTOR-032": "Nothing lies where a model's source should be.",
+    "NCDK-DOCTOR-036": "The bucket of a watched source tells EventBridge nothing.",
+    "NCDK-DOCTOR-037": "There is no such secret, or it is about to be deleted.",
     "NCDK-DOCTOR-033": "The CDK's bootstrap stack is missing or broken.",
     "NCDK-DOCTOR-034": "The CDK's bootstrap stack is too old.",
 }

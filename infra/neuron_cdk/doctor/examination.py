@@ -42,6 +42,8 @@ _CHECKS = (
     Check("the VPC and its subnets", ("network", "vpc_id"), network.exists),
     Check("certificates", ("fleets",), serving.certificates_are_issued),
     Check("model sources", ("models",), sources.can_be_read),
+    Check("watched buckets", ("models",), sources.are_told_of),
+    Check("tokens", ("models",), sources.tokens_are_there),
 )
 
 
