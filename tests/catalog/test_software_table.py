@@ -322,12 +322,35 @@ def test_an_endpoint_gets_the_neuron_host_where_there_is_one(target: str, versio
     assert software.inference_ami_version(target) == version
 
 
+@pytest.mark.parametrize("target", ["inf2", "trn1", "trn2"])
 @pytest.mark.parametrize("engine", software.ENGINES)
-def test_compile_hosts_are_cpu_types_that_processing_jobs_accept(engine: str) -> None:
-    hosts = software.compile_hosts("cpu" if engine == "onnxruntime" else "inf2", engine)
+def test_compile_hosts_are_cpu_types_that_processing_jobs_accept(engine: str, target: str) -> None:
+    hosts = software.compile_hosts("cpu" if engine == "onnxruntime" else target, engine)
     assert 2 <= len(hosts) <= 5
     for host in hosts:
         instance = instances.from_sagemaker(host)
         assert instance.target == "cpu"
         assert "processing" in instance.sagemaker_services
         assert regions.sagemaker_offers("us-east-1", host, "processing")
+
+
+@pytest.mark.parametrize(
+    ("target", "engine", "least_gib"),
+    [
+        ("inf2", "torch-neuronx", 64),  # 16 GiB were too little for Stable Diffusion (aws-neuron-samples#10)
+        ("inf2", "optimum", 192),  # 32 GiB were too little for 7B (huggingface/optimum-neuron, pull request 551)
+        ("inf2", "nxd-inference", 192),
+        ("trn1", "nxd-inference", 384),
+        ("trn2", "vllm", 384),
+    ],
+)
+def test_every_host_has_the_memory_that_an_engine_needs_for_a_chip(target: str, engine: str, least_gib: int) -> None:
+    hosts = software.compile_hosts(target, engine)
+    assert min(instances.from_sagemaker(host).memory_gib for host in hosts) >= least_gib
+
+
+def test_what_was_inferred_of_an_engine_is_said_of_it_alone() -> None:
+    assert (
+        resolve("inf2", "nxd-inference", "processing").warnings[0].startswith("inferred: that NxD Inference compiles")
+    )
+    assert resolve("inf2", "torch-neuronx", "processing").warnings == ()

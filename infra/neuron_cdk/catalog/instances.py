@@ -96,6 +96,11 @@ class InstanceType:
         return self.accelerators * self.accelerator.cores if self.accelerator else 0
 
     @property
+    def logical_cores(self) -> int:
+        """NeuronCores as frameworks count them, and as a model is spread over them: on Trainium2 two act as one."""
+        return self.neuron_cores // 2 if self.target == "trn2" else self.neuron_cores
+
+    @property
     def accelerator_memory_gib(self) -> float:
         """Memory of all accelerators together, GiB."""
         return self.accelerators * self.accelerator.memory_gib if self.accelerator else 0.0

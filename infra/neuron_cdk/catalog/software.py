@@ -111,7 +111,7 @@ def resolve(*, target: str, engine: str, service: str, region: str, sdk: str | N
         image=_uri(image, region),
         image_digest=image.get("digest"),
         neuron_compiler_version=image.get("compiler", release["neuronx_cc"] if release else None),
-        warnings=_warnings(image, target, service),
+        warnings=_warnings(image, target, engine, service),
         sources=tuple(dict.fromkeys(sources)),
     )
 
@@ -181,11 +181,17 @@ def inference_ami_version(target: str) -> str | None:
 
 
 def compile_hosts(target: str, engine: str) -> tuple[str, ...]:
-    """SageMaker processing instance types to compile on, in order of preference: CPU hosts, at most five."""
+    """SageMaker processing instance types to compile on, in order of preference: CPU hosts, at most five.
+
+    Memory decides: 64 GiB for a traced program (the compiler was killed for want of it on 16), 192 and more for a
+    language model (32 is too little for one of seven billion parameters), and 384 and more for chips that hold larger
+    ones, whose weights are sharded in the host's memory.
+    """
     _check("target", target, TARGETS)
     _check("engine", engine, ENGINES)
     groups = read("software")["compile_hosts"]
-    return tuple(next(group["hosts"] for group in groups if engine in group["engines"]))
+    fits = (each for each in groups if engine in each["engines"] and target in each.get("targets", TARGETS))
+    return tuple(next(fits)["hosts"])
 
 
 def _images(target: str, engine: str, service: str) -> list[_Record]:
@@ -281,7 +287,7 @@ def _conflicts(sdk: str, target: str, service: str) -> list[str]:
     ]
 
 
-def _warnings(image: _Record, target: str, service: str) -> tuple[str, ...]:
+def _warnings(image: _Record, target: str, engine: str, service: str) -> tuple[str, ...]:
     sdk = image["sdk"]
     release, host = _release(sdk), _host(target, service)
     found = _conflicts(sdk, target, service)
@@ -295,6 +301,7 @@ def _warnings(image: _Record, target: str, service: str) -> tuple[str, ...]:
     note = image.get("note", {})
     if target in note.get("targets", ()) and service in note.get("services", SERVICES):
         found.append(note["says"])
+    found += [doubt["says"] for doubt in read("software")["doubts"] if _concerns(doubt, target, engine, service)]
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from .deployment import Compile, Deployment
 from .endpoint import Endpoint
 from .source import Pointer
 
-ENGINES = ("torch-neuronx", "torch-neuron", "neuronx-cc", "optimum", "onnxruntime")
+ENGINES = ("torch-neuronx", "torch-neuron", "neuronx-cc", "optimum", "nxd-inference", "onnxruntime")
 """Those that are built."""
 
 

@@ -96,17 +96,17 @@ def holds_model(at: Pointer, names: Sequence[str], model: str, wanted: Compile) 
     """Whether instances have the cores that one copy of a model is spread over."""
     for index, name in enumerate(names):
         host = instance(name)
-        if host and host.target == wanted.target and 1 < wanted.tensor_parallel > host.neuron_cores:
+        if host and host.target == wanted.target and 1 < wanted.tensor_parallel > host.logical_cores:
             able = [
                 each.name
                 for each in instances.all_types()
-                if each.target == wanted.target and each.neuron_cores >= wanted.tensor_parallel
+                if each.target == wanted.target and each.logical_cores >= wanted.tensor_parallel
             ]
             prefix = SAGEMAKER if name.startswith(SAGEMAKER) else ""
             yield Problem(
                 "NCDK-TYPE-011",
                 (*at, index),
-                f"{name} has {host.neuron_cores} NeuronCores, and model {model} needs {wanted.tensor_parallel}",
+                f"{name} has {host.logical_cores} NeuronCores, and model {model} needs {wanted.tensor_parallel}",
                 some([prefix + each for each in able]),
                 "take a larger type, or lower tensor_parallel",
             )

@@ -24,7 +24,8 @@ class _Limits:
 
     :param spreads: tasks whose models it spreads over several cores; None for all.
     :param tasks: those it compiles; None where the model says what it is.
-    :param arguments: those that may be added; None for all that the compile job does not give itself.
+    :param arguments: those that may be added, with ``=`` at the end where a value follows; None for all that the
+        compile job does not give itself.
     """
 
     dtypes: tuple[str, ...]
@@ -64,7 +65,25 @@ _LIMITS = {
         least=_ONE,
         shapes="optimum compiles one static shape, to which its server pads every input",
     ),
-    "nxd-inference": _Limits(_ANY, spreads=None),
+    "nxd-inference": _Limits(
+        ("fp32", "fp16", "bf16"),
+        spreads=None,
+        tasks=_GENERATION,
+        arguments=(
+            "--on-device-sampling",
+            "--fused-qkv",
+            "--sequence-parallel-enabled",
+            "--flash-decoding-enabled",
+            "--qkv-kernel-enabled",
+            "--attn-kernel-enabled",
+            "--mlp-kernel-enabled",
+            "--max-context-length=",
+            "--cc-pipeline-tiling-factor=",
+        ),
+        most={"batch_sizes": 1},
+        least=_ONE,
+        shapes="nxd-inference compiles one batch size, and sequence_lengths as its buckets",
+    ),
     "vllm": _Limits(_ANY, spreads=None),
     "tensorflow-neuronx": _Limits(_ANY),
 }
@@ -86,7 +105,7 @@ def _shapes(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:
     for name, values in given.items():
         yield from repeated((*at, name), values)
         if not limits.least.get(name, 0) <= len(values) <= limits.most.get(name, len(values)):
-            allowed = "one" if wanted.engine == "optimum" else "the one that the graph has"
+            allowed = "the one that the graph has" if wanted.engine == "neuronx-cc" else "one"
             # A field that is not in the file is a fault of what should hold it.
             place = (*at, name) if values else at
             fix = "" if values else f"add {name}"
@@ -102,7 +121,7 @@ def _precision(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Proble
 def _cores(at: Pointer, model: Model, limits: _Limits) -> Iterator[Problem]:
     """Whether any instance of the target has the cores; whether those listed do is asked where they are listed."""
     wanted = model.compile
-    most = max((each.neuron_cores for each in instances.all_types() if each.target == wanted.target), default=0)
+    most = max((each.logical_cores for each in instances.all_types() if each.target == wanted.target), default=0)
     if wanted.tensor_parallel > 1 and limits.spreads is not None and model.task not in limits.spreads:
         able = [name for name, each in _LIMITS.items() if each.spreads is None or model.task in each.spreads]
         only = f"only models for {', '.join(limits.spreads)}" if limits.spreads else "no model"
@@ -134,10 +153,14 @@ def _arguments(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Proble
         yield Problem("NCDK-COMPILE-009", at, f"{name} takes no arguments", fix="remove compiler_args")
         return
     for index, argument in enumerate(wanted.compiler_args):
-        if limits.arguments is not None and argument not in limits.arguments:
+        if limits.arguments is not None and not _among(argument, limits.arguments):
             message = f"{wanted.engine} is not given this argument"
             yield Problem("NCDK-COMPILE-009", (*at, index), message, ", ".join(limits.arguments), "remove it")
         elif argument.split("=")[0] in limits.reserved:
             fix = "use target" if argument.startswith("--target") else "remove it"
             message = "the compile job sets this argument itself"
             yield Problem("NCDK-COMPILE-009", (*at, index), message, fix=fix)
+
+
+def _among(argument: str, allowed: tuple[str, ...]) -> bool:
+    return any(argument.startswith(each) if each.endswith("=") else argument == each for each in allowed)
