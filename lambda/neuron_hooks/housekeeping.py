@@ -1,6 +1,7 @@
-"""Removes artifacts that nobody uses and uploads that belong to nobody, and tells of leases that nobody is behind.
+"""Removes artifacts that nobody uses and uploads that belong to nobody; tells of stuck leases and late compiles.
 
-Event: ``{"task": "watch"}`` every quarter of an hour: counts stuck leases, goes on with what is retiring.
+Event: ``{"task": "watch"}`` every quarter of an hour: counts stuck leases and compiler runs in endpoints, goes on
+with what is retiring.
 ``{"task": "collect"}`` once a day, or ``{"dry_run": true}`` or ``false`` from a person: the same, and judges every
 artifact and every upload. With ``dry_run`` nothing is changed.
 
@@ -19,15 +20,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import aws, housekeeping_aws, job, log, model_events, registry, retirement, settings, uploads
+from . import aws, housekeeping_aws, job, log, model_events, registry, retirement, runtime_misses, settings, uploads
 from .retirement import Entry, Judgement
 
 SETTINGS = settings.load(settings.Housekeeping)
 _STUCK_SECONDS = 3600
 _LEFT_SECONDS = 86400
+_LOG_SECONDS = 1200  # more than a quarter of an hour: a line that is late, or a run that is, loses nothing
 # What one more step takes at most, with a margin.
 _ENOUGH_MS = 60_000
 
@@ -42,6 +44,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     )
     stuck = retirement.stuck((one.entry for one in judged), now=run.now, after_seconds=_STUCK_SECONDS)
     _tell_stuck(stuck, run)
+    if not run.dry:
+        _tell_runtime_misses(items, run)
     size = uploads.sizes(stored)
     told = [
         {**run.told(one), "size": size.get((one.entry.key, one.entry.attempt), 0)}
@@ -167,3 +171,18 @@ def _tell_stuck(stuck: list[Entry], run: _Run) -> None:
         )
     if not run.dry:
         print(json.dumps(model_events.measured({"StuckLeases": len(stuck)}, "", run.now)), flush=True)
+
+
+def _tell_runtime_misses(items: Sequence[retirement.Item], run: _Run) -> None:
+    """How often endpoints have compiled of late, 0 too. A log that cannot be read hides no other."""
+    count = 0
+    for endpoint in runtime_misses.endpoints(items):
+        try:
+            runs = housekeeping_aws.compiler_runs(endpoint, runtime_misses.PATTERN, run.now - _LOG_SECONDS)
+        except Exception as error:
+            run.problems.append(f"endpoint {endpoint}: {type(error).__name__}: {error}")
+            continue
+        if runs:
+            log.decision("compiled at run time", execution=run.execution, endpoint=endpoint, lines=runs)
+        count += runs
+    print(json.dumps(model_events.measured({"RuntimeMisses": count}, "", run.now)), flush=True)

@@ -43,6 +43,23 @@ def delete_objects(bucket: str, prefix: str) -> int:
     return count
 
 
+def compiler_runs(endpoint: str, pattern: str, since: int) -> int:
+    """How many lines of an endpoint's log match since then (seconds); 0 where it has no log yet."""
+    try:
+        pages = (
+            aws.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(
+                logGroupName=f"/aws/sagemaker/Endpoints/{endpoint}", startTime=since * 1000, filterPattern=pattern
+            )
+        )
+        return sum(len(page["events"]) for page in pages)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return 0
+        raise
+
+
 def delete_item(request: Mapping[str, Any]) -> bool:
     """Send a conditional DeleteItem request; false when its condition does not hold."""
     try:

@@ -52,7 +52,9 @@ ALWAYS = {
     "version": Fact("number", "Of this schema: 1. Fields are only added to a version."),
     "time": Fact("number", "When it was told, in seconds since the epoch."),
     "model": Fact("string", "The model's name in the deployment file."),
-    "key": Fact("string", "The artifact key: 64 hexadecimal digits. Empty where a release has no artifact."),
+    "key": Fact(
+        "string", "The artifact key: 64 hexadecimal digits. Empty where there is none yet: a mirror comes first."
+    ),
     "execution": Fact("string", "The execution that did it; the log lines of its hooks have the same name."),
 }
 """What every event has."""
@@ -121,10 +123,13 @@ KINDS: dict[Name, Kind] = {
 UNITS = {
     "Hits": "Count",
     "Misses": "Count",
+    "DeployMisses": "Count",
     "Failures": "Count",
     "RememberedFailures": "Count",
     "Released": "Count",
     "RolledBack": "Count",
+    "StuckLeases": "Count",
+    "RuntimeMisses": "Count",
     "CompileMinutes": "None",
     "CompileUsd": "None",
     "VerificationMaxError": "None",
@@ -172,6 +177,8 @@ def event(
 def metrics(name: Name, model: str, facts: Mapping[str, Any], now: float) -> dict[str, Any] | None:
     """A document in CloudWatch's embedded metric format, to be printed as a line; None where nothing is measured."""
     values: dict[str, float] = {KINDS[name].counts: 1} if KINDS[name].counts else {}
+    if name == "miss" and facts.get("trigger") == "deploy":
+        values["DeployMisses"] = 1
     if name in ("ready", "failed"):  # a compile that failed took its time and its money too
         if "compile_seconds" in facts:
             values["CompileMinutes"] = round(float(facts["compile_seconds"]) / 60, 4)

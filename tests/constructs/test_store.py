@@ -95,6 +95,15 @@ def test_artifacts_never_expire_by_themselves(resources):
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
 
 
+def test_nothing_is_left_of_what_was_deleted_thirty_days_ago(resources):
+    """Neither the version nor, once it is the only one, the mark of its deletion."""
+    (bucket,) = (b for key, b in resources("platform", "AWS::S3::Bucket").items() if "StoreBucket" in key)
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["Status"] == "Enabled"
+    assert rule["ExpiredObjectDeleteMarker"] is True
+    assert "Prefix" not in rule
+
+
 def test_access_logs_are_delivered_by_s3_for_our_bucket_alone(template):
     template("platform").has_resource_properties(
         "AWS::S3::BucketPolicy",

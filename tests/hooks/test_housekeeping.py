@@ -7,6 +7,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from botocore.stub import ANY, Stubber
 
 DAY = 86400
 NOW = 1_800_000_000
@@ -378,9 +379,29 @@ def test_a_lease_that_ran_out_an_hour_ago_is_counted_and_told(ran_out, count, ho
     lines = decisions()
     assert len(answer["stuck"]) == count
     assert [line["holder"] for line in lines if line.get("decision") == "stuck lease"] == ["e1"] * count
-    (document,) = (line for line in lines if "_aws" in line)
+    (document,) = (line for line in lines if "StuckLeases" in line)
     assert document["StuckLeases"] == count
     assert document["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [[]]
+
+
+def test_compiler_runs_in_endpoints_are_counted(hook, aws, decisions, now):
+    aws.set("endpoint#embed", document=json.dumps({"endpoint": "prod-embed"}))
+    aws.set("release#endpoint/ask", document=json.dumps(release(current={"facts": {"endpoint": "prod-ask"}})))
+    aws.set("endpoint#new", document=json.dumps({"endpoint": "no-log-yet"}))
+    with Stubber(hook.aws.client("logs")) as logs:
+        for endpoint, lines in (("no-log-yet", None), ("prod-ask", 2), ("prod-embed", 0)):
+            group = f"/aws/sagemaker/Endpoints/{endpoint}"
+            asked = {"logGroupName": group, "startTime": (NOW - 1200) * 1000, "filterPattern": ANY}
+            if lines is None:
+                logs.add_client_error("filter_log_events", "ResourceNotFoundException", expected_params=asked)
+            else:
+                logs.add_response("filter_log_events", {"events": [{"message": "x"}] * lines}, asked)
+        hook.handler({"task": "watch"}, None)
+        logs.assert_no_pending_responses()
+    lines = decisions()
+    assert [line["endpoint"] for line in lines if line.get("decision") == "compiled at run time"] == ["prod-ask"]
+    (document,) = (line for line in lines if "RuntimeMisses" in line)
+    assert document["RuntimeMisses"] == 2
 
 
 def test_watching_reads_no_bucket_and_retires_nothing(put, hook, aws, monkeypatch):

@@ -90,6 +90,13 @@ def test_it_is_counted_for_the_model_and_for_all(name, metric, events, bus, deci
     }
 
 
+@pytest.mark.parametrize(("trigger", "count"), [("deploy", 1), ("person", None), ("watch", None), ("need", None)])
+def test_a_deployment_that_waits_for_a_compile_is_counted_as_such(trigger, count, events, bus, decisions):
+    events.tell("miss", **TOLD, trigger=trigger)
+    (document,) = metrics(decisions())
+    assert (document["Misses"], document.get("DeployMisses")) == (1, count)
+
+
 def test_a_compile_is_measured_in_minutes_dollars_and_error(events, bus, decisions):
     events.tell("ready", **TOLD, compile_seconds=90, usd=0.0123, max_error=0.001)
     (document,) = metrics(decisions())

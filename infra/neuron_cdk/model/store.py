@@ -62,9 +62,12 @@ class ArtifactStore(Construct):
             server_access_logs_prefix="artifacts/",
             removal_policy=RemovalPolicy.RETAIN,
             lifecycle_rules=[
+                # What housekeeping deletes can be had back for 30 days; the registry can be taken back 35. After that
+                # the mark of the deletion alone is left, and goes too: listings would read past it for ever.
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(7),
                     noncurrent_version_expiration=Duration.days(30),
+                    expired_object_delete_marker=True,
                 )
             ],
         )
