@@ -98,6 +98,35 @@ def job(tmp_path: Path, compile_request: dict[str, Any]) -> Job:
 
 
 @pytest.fixture(scope="session")
+def job_in() -> Callable[..., Job]:
+    """A job of engine onnxruntime below a folder, for a model with these fields."""
+
+    def make(folder: Path, **model: Any) -> Job:
+        wanted = {
+            "name": "model",
+            "source": {"kind": "s3"},
+            "task": "any",
+            "engine": "onnxruntime",
+            "target": "cpu",
+            "sdk": "1.32.0",
+            "dtype": "fp32",
+            "batch_sizes": [1, 4],
+            "sequence_lengths": [],
+            "tensor_parallel": 1,
+            "compiler_args": [],
+        }
+        return Job(folder / "ml", {"artifact_key": "ab" * 32, "attempt": "a1", "model": wanted | model})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[Path], Server]:
+    """Start a server for an artifact; whoever does stops it."""
+    return Server
+
+
+@pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """magika, compiled for batches of 1 and 4; the source is gone afterwards."""
     request = {
