@@ -180,12 +180,6 @@ def test_a_failure_ends_with_1_the_reason_the_log_and_its_end(aws: FakeAws) -> N
     assert done.stderr == "minilm: failed: ncc: no such operator\n  | lowering\n  | exit 70\n  log: https://l\n"
 
 
-def test_a_remembered_failure_says_how_to_try_again(aws: FakeAws) -> None:
-    aws.ends = {"minilm": {"status": "failed", "key": KEY, "cache": "hit", "reason": "too big"}}
-
-    assert f"models compile minilm --force -d {FILE}" in run("compile", "minilm", "--wait").stderr
-
-
 def test_one_of_several_that_fails_is_1_and_the_others_are_told(aws: FakeAws) -> None:
     aws.ends = {"minilm": READY, "reranker": {"status": "failed", "key": KEY, "reason": "no"}}
     done = run("compile", "minilm", "reranker", "--wait")
