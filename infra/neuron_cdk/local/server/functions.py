@@ -16,7 +16,8 @@ from ministack.services import lambda_svc
 from . import patching
 from .iam import keys, sessions, switch
 from .iam.authorization import RefusedError, authorize
-from .iam.operations import Call, checks
+from .iam.calls import Call
+from .iam.operations import checks
 
 _credentials = patching.original(lambda_runtime, "execution_credentials")
 _run = patching.original(lambda_svc, "_execute_function_warm")

@@ -15,7 +15,7 @@ from ministack.core import router
 from .. import patching
 from . import operations, refusals, s3, sessions, survey, switch
 from .authorization import RefusedError, authorize, refuse
-from .operations import Call, UnknownOperationError
+from .calls import Call, UnknownOperationError
 
 _shortcuts = patching.original(app, "_handle_post_body_shortcuts")
 _access_key = patching.original(router, "extract_access_key_id")

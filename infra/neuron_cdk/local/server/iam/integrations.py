@@ -14,7 +14,8 @@ from ministack.services import stepfunctions
 from .. import executions, patching
 from . import sessions, switch
 from .authorization import RefusedError, authorize, refuse
-from .operations import Call, UnknownOperationError, checks
+from .calls import Call, UnknownOperationError
+from .operations import checks
 from .policies import Check
 
 _Failed = patching.original(stepfunctions, "_ExecutionError")

@@ -14,7 +14,7 @@ from ministack.core import iam_actions
 
 from .. import patching
 from . import keys, resources
-from .operations import UnknownOperationError
+from .calls import UnknownOperationError
 from .policies import Check
 
 _action = patching.original(iam_actions, "_s3_action")

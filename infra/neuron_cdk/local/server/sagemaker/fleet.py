@@ -28,7 +28,8 @@ class Fleet:
         self.configuration: Record = found
         self.variants: list[AnyVariant] = [self._variant(declared) for declared in found["ProductionVariants"]]
         self.shadows = [
-            Variant(endpoint, declared, folder, shadow=True) for declared in found.get("ShadowProductionVariants", [])
+            Variant(endpoint, declared, folder, shadow=True, key=found.get("KmsKeyId"))
+            for declared in found.get("ShadowProductionVariants", [])
         ]
 
     @property
@@ -72,5 +73,6 @@ class Fleet:
         return next((variant for variant in self.all_variants if variant.name == name), None)
 
     def _variant(self, declared: Record) -> AnyVariant:
-        hosts = "ModelName" not in declared
-        return (HostVariant if hosts else Variant)(self.endpoint, declared, self.folder)
+        if "ModelName" not in declared:
+            return HostVariant(self.endpoint, declared, self.folder)
+        return Variant(self.endpoint, declared, self.folder, key=self.configuration.get("KmsKeyId"))

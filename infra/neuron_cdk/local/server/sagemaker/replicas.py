@@ -128,21 +128,32 @@ def container_of(model_name: str, *, whose: str) -> tuple[Record, Record]:
     return model, container
 
 
-def launch(model: Record, container: Record, root: Path, *, endpoint: str, whose: str, stream: str) -> Replica:
+def launch(
+    model: Record,
+    container: Record,
+    root: Path,
+    *,
+    endpoint: str,
+    whose: str,
+    stream: str,
+    key: str | None = None,
+) -> Replica:
     """Start a process below ``root``, where the model's files are fetched to once. ``await_ping`` comes next.
 
     All of it as the model's role. Raises ``DeploymentError``.
+
+    :param key: the customer's key of the instance's volume.
     """
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
     try:
         with roles.acting(model.get("ExecutionRoleArn")):
-            return _launch(model, container, root, endpoint=endpoint, whose=whose, stream=stream)
+            roles.may_start(container["Image"], network=model.get("VpcConfig"), key=key, log_group=group)
+            return _launch(model, container, root, group=group, whose=whose, stream=stream)
     except (RefusedError, ServiceError) as error:
         raise DeploymentError(str(error)) from error
 
 
-def _launch(model: Record, container: Record, root: Path, *, endpoint: str, whose: str, stream: str) -> Replica:
-    group = f"/aws/sagemaker/Endpoints/{endpoint}"
-    roles.may_start(container["Image"], network=model.get("VpcConfig"), key=None, log_group=group)
+def _launch(model: Record, container: Record, root: Path, *, group: str, whose: str, stream: str) -> Replica:
     with _downloading:
         _download(container, root / "model", whose)
     port = _free_port()

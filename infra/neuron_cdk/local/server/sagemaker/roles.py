@@ -15,7 +15,8 @@ from typing import Any
 from ..api import ServiceError
 from ..iam import keys, sessions, switch
 from ..iam.authorization import RefusedError, authorize
-from ..iam.operations import Call, checks
+from ..iam.calls import Call
+from ..iam.operations import checks
 from ..iam.policies import Check
 from ..iam.sessions import Caller
 from . import store

@@ -19,8 +19,11 @@ class Variant:
 
     hosts_components = False
 
-    def __init__(self, endpoint: str, declared: Record, folder: Path, *, shadow: bool = False) -> None:
+    def __init__(
+        self, endpoint: str, declared: Record, folder: Path, *, shadow: bool = False, key: str | None = None
+    ) -> None:
         self.endpoint, self.declared, self.folder, self.shadow = endpoint, declared, folder, shadow
+        self._key = key
         self.name: str = declared["VariantName"]
         self.weight: float = declared.get("InitialVariantWeight", 1.0)
         self.desired_weight = self.weight
@@ -103,4 +106,6 @@ class Variant:
             raise DeploymentError(f"{self._whose} has no model for {pool.instance_type}")
         model, container = replicas.container_of(pool.model, whose=self._whose)
         root = self.folder / self.name / pool.model
-        return replicas.launch(model, container, root, endpoint=self.endpoint, whose=self._whose, stream=self.name)
+        return replicas.launch(
+            model, container, root, endpoint=self.endpoint, whose=self._whose, stream=self.name, key=self._key
+        )
