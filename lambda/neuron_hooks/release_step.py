@@ -7,7 +7,8 @@ Event: ``{"step", "execution", "input"}`` with the machine's input (see ``releas
 - ``ask``: keep the task token for a person to let the release go on with, or not; ``reject``: they did not.
 - ``apply``, ``progress``, ``verify``, ``promote``, ``take_back``, ``remove``: the target's kind does it. ``trouble``:
   one of them failed.
-- ``finish``: tidy up, give the lease back, answer CloudFormation if it asked, tell.
+- ``finish``: tidy up, answer CloudFormation if it asked, tell, give the lease back. With ``untidy`` it leaves what is
+  left over, which costs nothing but names: the next release tries again.
 - ``late``: CloudFormation's hour is nearly over: answer that it failed, and take it back.
 
 Every step may be called twice, and killed anywhere. One that comes when the record is at another stage leads there.
@@ -241,7 +242,9 @@ def _finish(event: Event) -> Answer:
     if release is not None and release.stage != "finish":
         return _on(release)
     if release is not None and release.trigger != "delete":
-        _tidy(record, release)
+        kept = [one for one in (record.current, record.previous) if one]
+        if kept and not event.get("untidy"):
+            KIND.tidy(kept)
         release_answer.ended(release, record)
     if request := event["input"].get("request"):
         outcome, reason = event.get("outcome") or "lost", event.get("reason") or "another execution took it over"
@@ -256,16 +259,6 @@ def _finish(event: Event) -> Answer:
 def _past(record: Record, event: Event) -> release_record.Past | None:
     """How the release of this execution ended, or that of the dead one it speaks for; None when neither did."""
     return record.past(release_record.release_id(event["input"].get("died") or event["execution"]))
-
-
-def _tidy(record: Record, release: Release) -> None:
-    """What is left over costs nothing but names, and the next release tries again: no reason to fail this one."""
-    kept = [one for one in (record.current, record.previous) if one]
-    try:
-        if kept:
-            KIND.tidy(kept)
-    except Exception as error:
-        log.decision("not tidied", execution=release.execution, error=f"{type(error).__name__}: {error}")
 
 
 def _late(event: Event) -> Answer:

@@ -47,6 +47,10 @@ def release_machine(*, step: str) -> State:
     trouble = _catch("Trouble", problem=_ERROR)
     lost = {"next": "finish", "wait": 0, "outcome": "lost", "reason": "{% $string($states.errorOutput.Cause) %}"}
     given_up = _catch("Finish", step=lost)
+    ended = {
+        "outcome": "{% $exists($step.outcome) ? $step.outcome : '' %}",
+        "reason": "{% $exists($step.reason) ? $step.reason : '' %}",
+    }
     late_is_due = (
         f"{{% $exists({_INPUT}.request) and $not($late) and $not($step.next in ['finish', 'done']) "
         f"and $millis() > {_INPUT}.deadline * 1000 %}}"
@@ -72,14 +76,9 @@ def release_machine(*, step: str) -> State:
         "Remove": _step(step, "remove", trouble),
         "Trouble": _step(step, "trouble", given_up, error="{% $problem %}"),
         "Late": _step(step, "late", _catch("Next", problem=_ERROR)),
+        "Finish": _step(step, "finish", _catch("Leave"), **ended),
         # One that does not end well dies, and a rule starts an execution that sees to what is left of it.
-        "Finish": _step(
-            step,
-            "finish",
-            None,
-            outcome="{% $exists($step.outcome) ? $step.outcome : '' %}",
-            reason="{% $exists($step.reason) ? $step.reason : '' %}",
-        ),
+        "Leave": _step(step, "finish", None, untidy=True, **ended),
         "Next": {
             "Type": "Choice",
             "Choices": [
@@ -122,4 +121,4 @@ def _step(function: str, name: str, catch: State | None, **more: object) -> Stat
 
 
 def _catch(state: str, **assign: object) -> State:
-    return {"ErrorEquals": ["States.ALL"], "Assign": assign, "Next": state}
+    return {"ErrorEquals": ["States.ALL"], "Next": state} | ({"Assign": assign} if assign else {})
