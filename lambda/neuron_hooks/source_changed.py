@@ -9,7 +9,7 @@ When an upload is whole, only who uploads knows. So there are two ways:
 - An object ``_READY`` in the prefix says it: put there last, each time. Whenever it is written an execution starts, and
   what else comes in starts none.
 - Without one, all objects of a minute start one execution, which waits until ``quiet_seconds`` after the end of that
-  minute. Objects of a later minute start their own, and ``begin_compile`` lets the earlier one go (``is_settled``).
+  minute. Objects of a later minute start their own, and ``begin_compile`` lets the earlier one go (``settled_at``).
   A pause in an upload that is longer than that lets half of it be compiled.
 
 ``_READY`` is no part of the model: it is in no digest, and the job leaves it alone.
@@ -38,7 +38,8 @@ def handler(event: dict[str, Any], _context: object) -> None:
     if source.kind != "s3" or not key.startswith(source.location):
         log.decision("no longer its source", model=name, object=key, source=source.uri)
         return
-    ready, settles = source.location + watching.READY, {}
+    ready = source.location + watching.READY
+    settles: dict[str, Any] = {}
     begins = int(at.timestamp())
     if key == ready:
         # Every one starts its own: within a minute a second upload may have become whole.
@@ -49,7 +50,10 @@ def handler(event: dict[str, Any], _context: object) -> None:
     else:
         minute = begins // 60
         execution, begins = f"watch-{name}-{minute}", watching.begins(minute, SETTINGS.quiet_seconds)
-        settles = {"not_before": datetime.fromtimestamp(begins, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        settles = {
+            "not_before": datetime.fromtimestamp(begins, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "settled_at": (minute + 1) * 60,
+        }
     deadline, poll = watching.patience(begins, int(document["TimeoutMinutes"]))
     asked = {"model": document, "trigger": "watch", **settles, "deadline": deadline, "poll_seconds": poll}
     started = aws.start_execution(SETTINGS.request_machine_arn, execution, asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 READY = "_READY"
 """The object that says so, where somebody puts one."""
 _LEAST_POLL = 60
@@ -14,9 +16,9 @@ def begins(minute: int, quiet_seconds: int) -> int:
     return (minute + 1) * 60 + quiet_seconds
 
 
-def is_settled(newest: int, not_before: int, quiet_seconds: int) -> bool:
-    """Whether nothing came in during the quiet time; else the execution that the later object started will do it."""
-    return newest < not_before - quiet_seconds
+def is_settled(modified: Iterable[int], at: int | None) -> bool:
+    """Whether no file is younger than a time; else the execution that the younger one started will do it."""
+    return at is None or all(time < at for time in modified)
 
 
 def patience(begins: int, timeout_minutes: int) -> tuple[int, int]:

@@ -111,7 +111,11 @@ def test_an_execution_outlives_the_compile_and_stays_within_its_events(hook: Mod
     assert (deadline - NOON) / poll * 10 < 25_000
 
 
-def test_an_upload_is_settled_when_nothing_came_in_during_the_quiet_time(hook: ModuleType) -> None:
-    not_before = hook.watching.begins(MINUTE, 90)
-    assert hook.watching.is_settled(NOON + 59, not_before, 90)
-    assert not hook.watching.is_settled(NOON + 60, not_before, 90)
+def test_an_upload_is_settled_when_nothing_came_in_after_its_minute(
+    hook: ModuleType, started: Any, declared: Any
+) -> None:
+    hook.handler(uploaded(), None)
+    (asked,) = started.values()
+    assert hook.watching.is_settled([NOON - 9, NOON + 59], asked["settled_at"])
+    assert not hook.watching.is_settled([NOON - 9, NOON + 60], asked["settled_at"])
+    assert hook.watching.is_settled([NOON + 60], None)
