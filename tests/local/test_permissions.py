@@ -436,6 +436,37 @@ def test_an_endpoint_whose_role_may_not_read_the_artifact_fails(role, client, se
     sagemaker.delete_endpoint(EndpointName=name)
 
 
+def test_a_rule_calls_the_functions_that_let_it(role, function, client, bucket, eventually):
+    its = role(allow("s3:PutObject", f"arn:aws:s3:::{bucket}/*"))
+    source = f"""
+import boto3
+def handler(event, context):
+    boto3.client("s3").put_object(Bucket="{bucket}", Key=event["detail"]["key"], Body=b"")
+"""
+    called = function(source, its.arn)
+    name, events = f"rule-{uuid.uuid4().hex[:8]}", client("events")
+    arn = events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))["RuleArn"]
+    events.put_targets(
+        Rule=name, Targets=[{"Id": "1", "Arn": f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:{called}"}]
+    )
+
+    def send(key: str) -> None:
+        events.put_events(Entries=[{"Source": name, "DetailType": "d", "Detail": json.dumps({"key": key})}])
+
+    send("before")
+    client("lambda").add_permission(
+        FunctionName=called,
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=arn,
+    )
+    send("after")
+
+    eventually(lambda: "Contents" in client("s3").list_objects_v2(Bucket=bucket, Prefix="after"), within=60)
+    assert "Contents" not in client("s3").list_objects_v2(Bucket=bucket, Prefix="before")
+
+
 # -- what is told ------------------------------------------------------------------------------------------------------
 
 

@@ -40,7 +40,7 @@ def _install() -> None:
     from .autoscaling import ec2_operations
     from .autoscaling import service as autoscaling
     from .cloudwatch import service as cloudwatch
-    from .iam import gate, integrations
+    from .iam import gate, integrations, invocations
     from .sagemaker import runtime, service
 
     added = {
@@ -73,6 +73,7 @@ def _install() -> None:
         functions,
         gate,
         integrations,
+        invocations,
         operations,
         parameters,
         schedules,
