@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -272,8 +274,41 @@ def test_a_model_that_refuses_its_own_shapes_never_serves(instance: Any, bucket:
     (bucket / "manifest.json").write_text(json.dumps(manifest))
     assert instance.start(serving) == 1
     assert instance.completed == ["launch ABANDON"]
-    assert "the model does not answer a request of zeros" in instance.journal
+    assert "the model does not answer as it should: status 400" in instance.journal
     assert instance.get(serving.server.health_port) != 200
+
+
+def golden(bucket: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the golden examples of an artifact, and its manifest with them."""
+    document = json.loads((bucket / "golden.json").read_text())
+    change(document)
+    (bucket / "golden.json").write_text(json.dumps(document))
+    manifest = json.loads((bucket / "manifest.json").read_text())
+    (entry,) = (one for one in manifest["files"] if one["path"] == "golden.json")
+    entry["sha256"] = hashlib.sha256((bucket / "golden.json").read_bytes()).hexdigest()
+    (bucket / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_model_that_answers_otherwise_than_its_golden_examples_never_serves(
+    instance: Any, bucket: Any, serving: Any
+) -> None:
+    def expect_more(document: dict[str, Any]) -> None:
+        document["examples"][-1]["outputs"]["target_label"][0][7] += 0.5
+
+    golden(bucket, expect_more)
+    assert instance.start(serving) == 1
+    assert instance.completed == ["launch ABANDON"]
+    assert "the model does not answer as it should: output 'target_label' is off by more than" in instance.journal
+    assert instance.get(serving.server.health_port) != 200
+
+
+def test_a_model_whose_artifact_has_no_examples_is_asked_for_zeros(instance: Any, bucket: Any, serving: Any) -> None:
+    manifest = json.loads((bucket / "manifest.json").read_text())
+    manifest["files"] = [one for one in manifest["files"] if one["path"] != "golden.json"]
+    (bucket / "manifest.json").write_text(json.dumps(manifest))
+    (bucket / "golden.json").unlink()
+    in_service(instance, serving)
+    assert instance.completed == ["launch CONTINUE"]
 
 
 def test_the_group_hears_that_a_long_boot_goes_on(instance: Any, bucket: Any, serving: Any) -> None:

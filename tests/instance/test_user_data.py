@@ -197,7 +197,7 @@ def test_the_largest_document_fits_with_room_for_commands() -> None:
         server=server,
         devices=several_types,
     )
-    assert len(user_data(largest).encode()) < MOST_BYTES - 1024
+    assert len(user_data(largest).encode()) < MOST_BYTES - 640
 
 
 def test_commands_that_do_not_fit_are_refused() -> None:
