@@ -19,6 +19,7 @@ _MODULES = {
     "neuronx-cc": "hlo_to_neff",
     "optimum": "optimum_export",
     "nxd-inference": "nxd_export",
+    "vllm": "vllm_cache",
     "mirror": ".mirror",
 }
 
