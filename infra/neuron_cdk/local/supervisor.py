@@ -26,6 +26,7 @@ from .locking import is_locked, locked
 
 ACCOUNT = "000000000000"
 _START_SECONDS = 120.0  # endpoints that come back from the saved state load their models first
+_PASSED_ON = ("HF_ENDPOINT", "NEURON_CDK_LOCAL_IAM")  # where jobs find the model hub; what is checked
 _STOP_SECONDS = 20.0
 _CONTROL_SECONDS = 120.0  # a jump of the clock lives through what happens on the way
 
@@ -215,7 +216,7 @@ class EmbeddedAws:
                     "LANG": "C.UTF-8",
                     "TMPDIR": str(self._run / "tmp"),
                     "PYTHONPATH": str(library),
-                    **{name: value for name, value in os.environ.items() if name.startswith("NEURON_CDK_LOCAL_IAM")},
+                    **{name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)},
                 },
                 check=False,
             )

@@ -16,6 +16,7 @@ from ..iam import sessions
 
 ROOT = "/opt/ml"
 _RUNNABLE = "neuron-cdk-cpu"
+_OUTSIDE = ("AWS_", "HF_ENDPOINT")  # where AWS is, and a hub of models: Hugging Face's, or one of a test
 
 
 def why_not(image: str) -> str | None:
@@ -39,7 +40,8 @@ def command(root: Path, words: Iterable[str]) -> list[str]:
 
 
 def environment(root: Path, variables: Mapping[str, str], *, isolated: bool) -> dict[str, str]:
-    """The variables of a process: those asked for, and where it may reach AWS, the way to the embedded one.
+    """The variables of a process: those asked for, and where it may reach AWS, the way to the embedded one and to the
+    hub of models that this machine is told of.
 
     It reaches it as the role that acts.
     """
@@ -54,7 +56,7 @@ def environment(root: Path, variables: Mapping[str, str], *, isolated: bool) -> 
         "PYTHONUNBUFFERED": "1",
         "NEURON_JOBS_ROOT": str(root),
     }
-    aws = {} if isolated else {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    aws = {} if isolated else {name: value for name, value in os.environ.items() if name.startswith(_OUTSIDE)}
     caller = sessions.acting.get()
     if caller and not isolated:
         aws |= sessions.credentials(caller)
