@@ -246,14 +246,14 @@ def _finish(event: Event) -> Answer:
         if kept and not event.get("untidy"):
             KIND.tidy(kept)
         release_answer.ended(release, record)
+    outcome, reason = event.get("outcome") or "lost", event.get("reason") or ""
+    if past := _past(record, event):
+        outcome, reason = past.outcome, past.reason
     if request := event["input"].get("request"):
-        outcome, reason = event.get("outcome") or "lost", event.get("reason") or "another execution took it over"
-        if past := _past(record, event):
-            outcome, reason = past.outcome, past.reason
         release_answer.deliver(request, record, outcome, reason)
     if release is not None:
         _write(release_record.freed(record))
-    return _to("done")
+    return _to("done", outcome=outcome, reason=reason)
 
 
 def _past(record: Record, event: Event) -> release_record.Past | None:

@@ -12,6 +12,7 @@ from .deployed import Chosen, Json, show_table
 from .failure import in_words
 from .models_compile import compile_
 from .models_gc import gc
+from .models_release import approve, history, release, rollback
 
 app = typer.Typer(help="A deployment's models and their artifacts.", no_args_is_help=True, add_completion=False)
 
@@ -78,4 +79,7 @@ def show(name: Name, file: Chosen = None, state: State = STATE, as_json: Json = 
 # Each command lies in a file with what it shares with others of its kind.
 app.command("compile")(compile_)
 app.command()(gc)
-# Releases (history, release, rollback, approve) are of ``models_release``: app.command()(models_release.history)
+app.command()(history)
+app.command()(release)
+app.command()(rollback)
+app.command()(approve)

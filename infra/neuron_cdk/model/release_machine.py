@@ -42,7 +42,10 @@ _RETRY = [
 def release_machine(*, step: str) -> State:
     """Release an artifact to a target, or take it back, or delete the target.
 
-    :param step: the ARN of the hook. Input: see ``neuron_hooks.release_wanted``.
+    Input: see ``neuron_hooks.release_wanted``. Output: ``outcome`` (``released``, ``rolled back``, ``rejected``,
+    ``superseded``, ``failed``, ``unchanged``, ``refused``, ``deleted``, ``lost``) and ``reason``.
+
+    :param step: the ARN of the hook.
     """
     trouble = _catch("Trouble", problem=_ERROR)
     lost = {"next": "finish", "wait": 0, "outcome": "lost", "reason": "{% $string($states.errorOutput.Cause) %}"}
@@ -93,7 +96,7 @@ def release_machine(*, step: str) -> State:
             "Default": "Done",
         },
         "Pause": {"Type": "Wait", "Seconds": "{% $seconds %}", "Next": "Next"},
-        "Done": {"Type": "Succeed"},
+        "Done": {"Type": "Succeed", "Output": "{% $step %}"},  # outcome and reason, for whoever waits
     }
     return {"QueryLanguage": "JSONata", "StartAt": "Begin", "States": states}
 
