@@ -4,16 +4,24 @@ Event: CloudFormation's request object. ``Templates`` is a list of ``{"Id", "Ver
 latest version. The answer's ``Version1``, ``Version2``, … are the versions that were released, or are just being
 released, and CloudFormation's own where none was (a fleet's first deploy).
 
-CloudFormation sets a group's version whenever it changes anything about the group, from what it remembers. So this is
-asked again whenever anything about a group changes (``Groups`` repeats what CloudFormation is about to tell it), on the
-way there and on the way back. It changes nothing itself: the release that follows it in the same deploy does.
+CloudFormation sets a group's version whenever it changes anything about the group, from what it remembers. So there are
+two of these resources, and both are asked again whenever anything about a group changes (``Groups`` repeats what
+CloudFormation is about to tell it):
+
+- one before the groups, whose answer is the groups' version. It changes nothing;
+- one after them, with ``Keep`` (``[{"Name", "Template"}]``): groups that launch from another version are given the
+  released one again. On its way back CloudFormation may give a group the version it gave it last, which may be older
+  than a release since.
+
+What a deploy brings is released by the release that follows in the same deploy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from . import aws, cloudformation, log, release_record, settings
+from . import aws, cloudformation, log, release_fleet_aws, release_record, settings
 
 SETTINGS = settings.load(settings.FleetVersion)
 _MOVING = ("progress", "verify", "promote")
@@ -21,9 +29,13 @@ _MOVING = ("progress", "verify", "promote")
 
 def handler(event: dict[str, Any], _context: object) -> None:
     request = cloudformation.parse(event)
-    physical_id = f"{SETTINGS.target}/version"
+    properties = event["ResourceProperties"]
+    physical_id = f"{SETTINGS.target}/{'kept' if 'Keep' in properties else 'version'}"
+    data: dict[str, str] = {}
     try:
-        data = {} if request.kind == "Delete" else _versions(event["ResourceProperties"]["Templates"])
+        if request.kind != "Delete":
+            data = _versions(properties["Templates"])
+            _keep(properties.get("Keep", []), {each["Id"]: data[f"Version{n}"] for n, each in _numbered(properties)})
     except Exception as error:  # nobody else would answer, and CloudFormation would wait
         log.decision("refused", key=SETTINGS.target, error=f"{type(error).__name__}: {error}")
         body = cloudformation.failure(request, physical_id, "The fleet's version is not known:", detail=str(error))
@@ -31,6 +43,19 @@ def handler(event: dict[str, Any], _context: object) -> None:
         log.decision("fleet version", key=SETTINGS.target, asked=request.kind, versions=data)
         body = cloudformation.success(request, physical_id, data)
     cloudformation.deliver(request, body)
+
+
+def _numbered(properties: dict[str, Any]) -> Iterator[tuple[int, dict[str, str]]]:
+    return enumerate(properties["Templates"], 1)
+
+
+def _keep(groups: list[dict[str, str]], versions: dict[str, str]) -> None:
+    seen = release_fleet_aws.groups([each["Name"] for each in groups]) if groups else {}
+    for each in groups:
+        group, version = seen[each["Name"]], versions[each["Template"]]
+        if group.version != version:
+            log.decision("version kept", key=SETTINGS.target, group=group.name, found=group.version, version=version)
+            release_fleet_aws.set_version(group, int(version))
 
 
 def _versions(templates: list[dict[str, str]]) -> dict[str, str]:

@@ -29,8 +29,17 @@ def allowed(template: Any, hook: str, action: str) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def version(resources) -> tuple[str, dict[str, Any]]:
     """The logical id and the properties of what CloudFormation asks for the version."""
-    ((name, properties),) = resources("released", "Custom::NeuronFleetVersion").items()
+    ((name, properties),) = (
+        (name, one) for name, one in resources("released", "Custom::NeuronFleetVersion").items() if "Keep" not in one
+    )
     return name, properties
+
+
+@pytest.fixture(scope="session")
+def kept(resources) -> dict[str, Any]:
+    """The properties of what asks once more after the groups."""
+    (found,) = (one for one in resources("released", "Custom::NeuronFleetVersion").values() if "Keep" in one)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +73,12 @@ def test_whatever_is_told_a_group_is_told_the_version_too(version, groups):
     assert len(version[1]["Groups"]) == len(groups("released"))
     for one in version[1]["Groups"]:
         assert {"vpc_zone_identifier", "target_group_arns", "lifecycle_hook_specification_list", "tags"} <= set(one)
+
+
+def test_after_the_groups_it_is_asked_once_more_with_the_same(version, kept, resources):
+    named = {one["Name"]["Ref"] for one in kept["Keep"]}
+    assert named == set(resources("released", "AWS::AutoScaling::AutoScalingGroup"))
+    assert kept["Groups"] == version[1]["Groups"]
 
 
 def test_the_controller_replaces_nobody(only, template):
@@ -160,7 +175,7 @@ def asked(tmp_path_factory):
         (found,) = (
             one["Properties"]
             for one in stack.template["Resources"].values()
-            if one["Type"] == "Custom::NeuronFleetVersion"
+            if one["Type"] == "Custom::NeuronFleetVersion" and "Keep" not in one["Properties"]
         )
         return found
 

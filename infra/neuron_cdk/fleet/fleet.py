@@ -27,7 +27,7 @@ from .escape import Additions, Existing
 from .group import LAUNCH_HOOK, TERMINATE_HOOK, Lifecycle, PoolGroup
 from .launch_template import FleetLaunchTemplates, ami_parameter
 from .load_balancer import FleetLoadBalancer
-from .released import ReleasedVersions, declaration, release_rights
+from .released import ReleasedVersions, declaration, release_rights, version_rights
 from .role import FLEET_TAG, InstanceRole
 from .scaling import query, track_natively
 from .user_data import Boot, ModelServer, user_data
@@ -338,9 +338,17 @@ class NeuronFleet(Construct):
         model, release = self._model, self._fleet.release
         assert model is not None
         target = f"fleet/{name}"
-        released = ReleasedVersions(self, "Version", target=target, store=self._store, templates=templates.versions)
+        rights = (self, self.name, templates.versions, self._role.arn)
+        released = ReleasedVersions(
+            self,
+            "Version",
+            target=target,
+            store=self._store,
+            templates=templates.versions,
+            allow=version_rights(*rights),
+        )
         self.pools = self._pool_groups({pool: released.of(each) for pool, each in versions.items()}, subnets)
-        released.tell(self.pools)
+        kept = released.tell(self.pools)
         self.controller = self._controlled(None)
         ready = self.controller.release("released")
         self.releases = ReleasePipeline(
@@ -349,12 +357,12 @@ class NeuronFleet(Construct):
             target=target,
             model=model,
             store=self._store,
-            allow=release_rights(self, self.name, templates.versions, self._role.arn),
+            allow=release_rights(*rights),
             approval=release is not None and release.approval,
         )
         refresh = self._refreshed()
         assert refresh is not None
-        self.releases.declare(declaration(self.pools, versions, refresh, model.sdk), after=[ready])
+        self.releases.declare(declaration(self.pools, versions, refresh, model.sdk), after=[kept, ready])
 
     def _pool_groups(self, versions: Mapping[str, dict[str, str]], subnets: Sequence[str]) -> list[PoolGroup]:
         fleet = self._fleet

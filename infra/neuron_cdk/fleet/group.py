@@ -117,7 +117,7 @@ class PoolGroup(Construct):
         self.resource = resource(autoscaling.CfnAutoScalingGroup, self, "Group", **properties)
         self.told = _without(version, {name: value for name, value in properties.items() if value is not None})
         """What CloudFormation tells the group, without the version of its launch template."""
-        self.name = self.resource.ref
+        self.name, self.template = self.resource.ref, version["launchTemplateId"]
         acknowledge(self, _ACCEPTED)
 
     def _maintenance(self, lifecycle: Lifecycle) -> dict[str, int] | None:

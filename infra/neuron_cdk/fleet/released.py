@@ -22,25 +22,34 @@ Version = dict[str, str]
 
 
 class ReleasedVersions(Construct):
-    """Has CloudFormation ask which launch template version was released, before it touches a group.
+    """Has CloudFormation ask which launch template version was released, before it touches a group and after.
 
     CloudFormation gives a group its version whenever it changes anything about it, out of what it remembers: after a
     release without a deploy that would be an old one. Its own latest version is no answer either: what a deploy brings
     is released by the release that comes after the groups, and only then theirs. So the groups' version is an attribute
     of this resource, and whatever CloudFormation tells a group stands in its properties (:meth:`tell`): a change asks
-    anew. First deploy: nothing is released yet, and CloudFormation's own version, with the artifact that was just
-    compiled, is the answer. What is changed by ``add_property_override`` on a group is not seen here.
+    anew. A second one, after the groups, sees to it that they got it. First deploy: nothing is released yet, and
+    CloudFormation's own version, with the artifact that was just compiled, is the answer. What is changed by
+    ``add_property_override`` on a group is not seen here.
 
     :param target: ``fleet/serve``.
     :param templates: CloudFormation's own latest versions.
+    :param allow: what giving a group a version takes (:func:`version_rights`).
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, target: str, store: ArtifactStore, templates: Sequence[Version]
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        target: str,
+        store: ArtifactStore,
+        templates: Sequence[Version],
+        allow: Sequence[Allow],
     ) -> None:
         super().__init__(scope, construct_id)
         registry, registry_arn = table(store.registry)
-        hook = HookFunction(
+        self._hook = HookFunction(
             self,
             "Hook",
             entry="fleet_version",
@@ -53,28 +62,37 @@ class ReleasedVersions(Construct):
                     when={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"release#{target}"]}},
                 ),
                 store.use_key(),
+                *allow,
             ],
         )
         self._templates = list(templates)
-        self._resource = CfnResource(
-            self,
-            "Resource",
-            type="Custom::NeuronFleetVersion",
-            properties={
-                "ServiceToken": hook.function_arn,
-                "ServiceTimeout": "300",
-                "Templates": [{"Id": each["launchTemplateId"], "Version": each["version"]} for each in self._templates],
-            },
-        )
+        self._asked = self._asking("Resource")
 
     def of(self, template: Version) -> Version:
         """The version of a template that was released."""
         number = self._templates.index(template) + 1
-        return {**template, "version": self._resource.get_att(f"Version{number}").to_string()}
+        return {**template, "version": self._asked.get_att(f"Version{number}").to_string()}
 
-    def tell(self, groups: Sequence[PoolGroup]) -> None:
-        """Be asked anew whenever one of these changes."""
-        self._resource.add_property_override("Groups", [_told(group) for group in groups])
+    def tell(self, groups: Sequence[PoolGroup]) -> CfnResource:
+        """Be asked anew whenever one of these changes; what comes after them."""
+        told = [_told(group) for group in groups]
+        self._asked.add_property_override("Groups", told)
+        keep = [{"Name": group.name, "Template": group.template} for group in groups]
+        return self._asking("Kept", Keep=keep, Groups=told)
+
+    def _asking(self, construct_id: str, **more: Any) -> CfnResource:
+        templates = [{"Id": each["launchTemplateId"], "Version": each["version"]} for each in self._templates]
+        return CfnResource(
+            self,
+            construct_id,
+            type="Custom::NeuronFleetVersion",
+            properties={
+                "ServiceToken": self._hook.function_arn,
+                "ServiceTimeout": "300",
+                "Templates": templates,
+                **more,
+            },
+        )
 
 
 @jsii.implements(IStableAnyProducer)
@@ -115,40 +133,33 @@ def declaration(
     return json.dumps(document, sort_keys=True)  # names and ids, the only tokens in it, need no escape
 
 
-def release_rights(scope: Construct, fleet: str, templates: Sequence[Version], role_arn: str) -> list[Allow]:
-    """What a release does to the fleet's groups and launch templates.
+def version_rights(scope: Construct, fleet: str, templates: Sequence[Version], role_arn: str) -> list[Allow]:
+    """What giving the fleet's groups a version of their launch templates takes.
 
-    Who gives a group a version of a launch template has to have the right to run instances from it, and to pass their
-    role (EC2 Auto Scaling User Guide, "Control Amazon EC2 launch template usage in Auto Scaling groups").
+    Whoever does has to have the right to run instances from it, and to pass their role (EC2 Auto Scaling User Guide,
+    "Control Amazon EC2 launch template usage in Auto Scaling groups").
     """
-    of_the_fleet = [arn(scope, "ec2", f"launch-template/{each['launchTemplateId']}") for each in templates]
     return [
         Allow(
-            [
-                "autoscaling:CancelInstanceRefresh",
-                "autoscaling:StartInstanceRefresh",
-                "autoscaling:UpdateAutoScalingGroup",
-            ],
+            ["autoscaling:UpdateAutoScalingGroup"],
             [arn(scope, "autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")],
             why=GROUPS_BY_TAG,
-            when={"StringEquals": {f"autoscaling:ResourceTag/{FLEET_TAG}": fleet}},
+            when=_of_the_fleet(fleet),
         ),
         Allow(
             [
                 "autoscaling:DescribeAutoScalingGroups",
                 "autoscaling:DescribeInstanceRefreshes",
                 "autoscaling:DescribeScalingActivities",
-                "ec2:DescribeLaunchTemplateVersions",
             ],
             ["*"],
             why="Describe actions take no resource but *",
         ),
-        Allow(["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions"], of_the_fleet),
         Allow(
             ["ec2:RunInstances"],
             ["*"],
             why="subnets, images and volumes have whatever ids they have; the template is this fleet's",
-            when={"ArnEquals": {"ec2:LaunchTemplate": of_the_fleet}},
+            when={"ArnEquals": {"ec2:LaunchTemplate": _arns(scope, templates)}},
         ),
         Allow(
             ["ec2:CreateTags"],
@@ -162,3 +173,30 @@ def release_rights(scope: Construct, fleet: str, templates: Sequence[Version], r
             when={"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
     ]
+
+
+def release_rights(scope: Construct, fleet: str, templates: Sequence[Version], role_arn: str) -> list[Allow]:
+    """What a release does to the fleet's groups and launch templates."""
+    return [
+        *version_rights(scope, fleet, templates, role_arn),
+        Allow(
+            ["autoscaling:CancelInstanceRefresh", "autoscaling:StartInstanceRefresh"],
+            [arn(scope, "autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")],
+            why=GROUPS_BY_TAG,
+            when=_of_the_fleet(fleet),
+        ),
+        Allow(
+            ["ec2:DescribeLaunchTemplateVersions"],
+            ["*"],
+            why="Describe actions take no resource but *",
+        ),
+        Allow(["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions"], _arns(scope, templates)),
+    ]
+
+
+def _of_the_fleet(fleet: str) -> dict[str, Any]:
+    return {"StringEquals": {f"autoscaling:ResourceTag/{FLEET_TAG}": fleet}}
+
+
+def _arns(scope: Construct, templates: Sequence[Version]) -> list[str]:
+    return [arn(scope, "ec2", f"launch-template/{each['launchTemplateId']}") for each in templates]
