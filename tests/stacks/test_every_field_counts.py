@@ -62,6 +62,7 @@ CHANGES: list[tuple[str, object]] = [
     ("fleets.serve.max_lifetime_days", 30),
     ("fleets.serve.return_after_minutes", 30),
     ("fleets.serve.drain_minutes", 2),
+    ("fleets.serve.managed_by", "pipeline"),
 ]
 
 
@@ -98,11 +99,38 @@ def test_changing_a_field_of_a_plain_fleet_changes_a_template(field, templates):
     assert templates({"fleets.plain": {**PLAIN, **field}}) != templates({"fleets.plain": PLAIN})
 
 
+HUB = {"huggingface": "org/ranker", "revision": "0123456789" * 4}
+UPLOADS = {"s3": "s3://sandbox-models/ranker/"}
+SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:huggingface-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("source", "field"),
+    [
+        (UPLOADS, {"watch": True}),
+        (UPLOADS, {"include": ["*.bin"]}),
+        (HUB, {"huggingface": "org/another"}),
+        (HUB, {"revision": "1123456789" * 4}),
+        (HUB, {"token": SECRET}),
+        (HUB, {"include": ["*.bin"]}),
+        (HUB, {"mirror": "s3://sandbox-models/ranker/"}),
+    ],
+    ids=lambda field: next(reversed(field)),
+)
+def test_changing_a_field_of_a_source_changes_a_template(source, field, templates):
+    assert templates({"models.ranker.source": {**source, **field}}) != templates({"models.ranker.source": source})
+
+
 def test_the_queue_is_the_one_that_the_file_names(templates):
     other = {**QUEUE, "queue": "arn:aws:sqs:us-east-1:111122223333:others"}
     assert templates({"fleets.plain": {**PLAIN, "scaling": QUEUE}}) != templates(
         {"fleets.plain": {**PLAIN, "scaling": other}}
     )
+
+
+def test_asking_for_approval_changes_a_template(templates):
+    released = {"fleets.serve.managed_by": "pipeline"}
+    assert templates({**released, "fleets.serve.release": {"approval": True}}) != templates(released)
 
 
 def test_serving_through_the_other_load_balancer_changes_a_template(templates, unchanged):
