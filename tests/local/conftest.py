@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
+import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -22,12 +25,48 @@ from botocore.exceptions import ClientError
 
 from neuron_cdk.assets import lambda_root
 from neuron_cdk.local import EmbeddedAws
+from tests.local import rights
 
 _REGION = "us-east-1"
 _ROLE = "arn:aws:iam::000000000000:role/neuron"
 _IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/neuron-cdk-cpu:onnxruntime-1.32.0"
 
 Clients = Callable[[str], Any]
+
+
+_REPORTS = "NEURON_CDK_LOCAL_IAM_REPORTS"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every embedded AWS of this run leaves what its roles did in one folder."""
+    if _REPORTS not in os.environ:
+        folder = os.environ[_REPORTS] = tempfile.mkdtemp(prefix="neuron-cdk-permissions-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """After a run of all of these tests: the grants that no role used and nobody has a reason for."""
+    found = rights.unexplained(rights.read(Path(os.environ[_REPORTS])))
+    if found and _is_whole(terminalreporter.stats):
+        terminalreporter.section("granted and never used, with no reason in tests/local/rights.py")
+        for line in found:
+            terminalreporter.line(line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Such a run fails when there are any."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    whole = reporter is not None and _is_whole(reporter.stats)
+    if whole and rights.unexplained(rights.read(Path(os.environ[_REPORTS]))) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _is_whole(stats: dict[str, list[Any]]) -> bool:
+    """Whether every file of this folder ran, and nothing of it failed or was left out."""
+    ran = {Path(report.nodeid.partition("::")[0]).name for report in stats.get("passed", [])}
+    return not stats.get("deselected") and ran >= {file.name for file in Path(__file__).parent.glob("test_*.py")}
 
 
 @pytest.fixture(scope="session")

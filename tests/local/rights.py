@@ -1,0 +1,145 @@
+"""What the roles of the templates used in a run of the tests, and why each grant that none of them uses is there.
+
+``python -m tests.local.rights FOLDER`` prints what the reports in a folder say; the embedded AWS leaves them there when
+``NEURON_CDK_LOCAL_IAM_REPORTS`` names it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Unused:
+    """Grants that nothing on the embedded AWS uses."""
+
+    roles: str
+    """What the logical ids of the roles match, without their hash."""
+    actions: tuple[str, ...]
+    why: str
+
+
+_LOG_DELIVERY = (
+    "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+)  # fmt: skip
+_TRACES = ("xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments")
+_CHANNELS = (
+    "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+)  # fmt: skip
+
+UNUSED = (
+    Unused(
+        r"Pipeline\w*Role|Release\w*Role",
+        _LOG_DELIVERY,
+        "Step Functions sets up the delivery of a machine's log with them; the embedded one keeps no such log",
+    ),
+    Unused(r"Pipeline\w*Role|Release\w*Role", _TRACES, "X-Ray is not embedded"),
+    Unused(
+        r"\w*Role",
+        ("kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
+        "DynamoDB's guide asks them, with kms:Decrypt, of whoever uses a table under a customer's key; the embedded "
+        "table asks for kms:Decrypt alone, which is what an access is seen to use",
+    ),
+    Unused(
+        r"EndpointRole|PipelineJobRole",
+        ("kms:ReEncryptFrom", "kms:ReEncryptTo"),
+        "asked of a role that attaches encrypted volumes (SageMaker guide); no volume is re-encrypted here",
+    ),
+    Unused(
+        r"FleetRole",
+        ("ssm:UpdateInstanceInformation", *_CHANNELS),
+        "the Systems Manager agent of a real instance uses them; instances here run nothing",
+    ),
+    Unused(
+        r"FleetRole",
+        (
+            "autoscaling:CompleteLifecycleAction",
+            "autoscaling:DescribeAutoScalingInstances",
+            "autoscaling:RecordLifecycleActionHeartbeat",
+            "cloudwatch:PutMetricData",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetAuthorizationToken",
+            "ecr:GetDownloadUrlForLayer",
+            "kms:Decrypt",
+        ),
+        "the programs of a real instance use them as it boots and serves (tests/instance runs those); instances here "
+        "run nothing",
+    ),
+    Unused(
+        r"NetworkFlowLogRole",
+        ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+        "VPC flow logs are EC2's own doing; no packet flows here",
+    ),
+)
+
+
+@dataclass
+class Kind:
+    """All roles that have one logical id, in whatever stack."""
+
+    used: set[str] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+    @property
+    def unused(self) -> set[str]:
+        return self.granted - self.used
+
+
+def read(folder: Path) -> dict[str, Kind]:
+    """The reports of several servers, by what the roles are called without the hash of their path."""
+    kinds: dict[str, Kind] = defaultdict(Kind)
+    for file in sorted(folder.glob("*.json")):
+        for role in json.loads(file.read_text()):
+            _add(kinds[kind_of(role["logical_id"])], role)
+    return dict(kinds)
+
+
+def kind_of(logical_id: str) -> str:
+    return re.sub(r"[0-9A-F]{8}$", "", logical_id)
+
+
+def _add(kind: Kind, role: Mapping[str, Any]) -> None:
+    used, unused = ({one.partition(" on ")[0] for one in role[name]} for name in ("used", "unused"))
+    kind.used |= used
+    kind.granted |= used | unused
+    kind.refused |= set(role["refused"])
+
+
+def why(kind: str, action: str) -> str | None:
+    """Why the roles of this kind may do what they never do here."""
+    found = (one for one in UNUSED if action in one.actions and re.fullmatch(one.roles, kind))
+    return next((one.why for one in found), None)
+
+
+def unexplained(kinds: Mapping[str, Kind]) -> list[str]:
+    """The grants that no role of a kind used and nobody has a reason for."""
+    return sorted(
+        f"{name}: {action}" for name, kind in kinds.items() for action in kind.unused if why(name, action) is None
+    )
+
+
+def main() -> None:
+    kinds = read(Path(sys.argv[1]))
+    for name, kind in sorted(kinds.items()):
+        print(f"{name}: used {len(kind.used)} of {len(kind.granted)}: {', '.join(sorted(kind.used))}")
+        for action in sorted(kind.unused):
+            print(f"  never used: {action}: {why(name, action) or 'WHY?'}")
+        for message in sorted(kind.refused):
+            print(f"  refused: {message}")
+
+
+if __name__ == "__main__":
+    main()
