@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from neuron_cdk import spec
 from neuron_cdk.assets import lambda_root
 
-from . import assembly, pages, picture
+from . import assembly, events, pages, picture
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -26,6 +26,7 @@ def build(folder: Path) -> list[Path]:
         "images/fleet-day.svg": fleet_day(),
         "images/endpoint-scaling.svg": endpoint_scaling(),
         **pages.reference(),
+        "reference/events.md": pages.page("What models tell", events.events()),
     }
     for name, text in made.items():
         file = folder / name

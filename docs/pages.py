@@ -20,12 +20,12 @@ GENERATED = "<!-- Written by make docs. Do not edit: change the code and run it 
 def reference() -> dict[str, str]:
     """Every page: its path below ``docs/`` and its text."""
     return {
-        "reference/codes.md": _page("Codes of findings", codes()),
-        "reference/deployment-file.md": _page("Fields of the deployment file", deployment_file()),
-        "reference/instances.md": _page("Instance types", instance_types()),
-        "reference/compatibility.md": _page("What works together", compatibility()),
-        "reference/catalogue-decisions.md": _page("Where the catalogue's figures come from", catalogue_decisions()),
-        "reference/state-machines.md": _page("The two state machines", state_machines()),
+        "reference/codes.md": page("Codes of findings", codes()),
+        "reference/deployment-file.md": page("Fields of the deployment file", deployment_file()),
+        "reference/instances.md": page("Instance types", instance_types()),
+        "reference/compatibility.md": page("What works together", compatibility()),
+        "reference/catalogue-decisions.md": page("Where the catalogue's figures come from", catalogue_decisions()),
+        "reference/state-machines.md": page("The two state machines", state_machines()),
     }
 
 
@@ -48,7 +48,7 @@ def codes() -> Iterator[str]:
         yield _codes(doctor.CODES, severity)
     yield "## Retired"
     yield "What earlier versions reported, and no version will again."
-    yield _table(("code", "what became of it"), [(f"`{name}`", fate) for name, fate in RETIRED.items()])
+    yield table(("code", "what became of it"), [(f"`{name}`", fate) for name, fate in RETIRED.items()])
 
 
 def deployment_file() -> Iterator[str]:
@@ -75,7 +75,7 @@ def instance_types() -> Iterator[str]:
     )
     known = instances.all_types()
     neuron = [each for each in known if each.neuron_cores]
-    yield _table(
+    yield table(
         [
             "type",
             "target",
@@ -119,7 +119,7 @@ def instance_types() -> Iterator[str]:
     for each in known:
         if not each.neuron_cores:
             families.setdefault(each.accelerator.name if each.accelerator else "CPU", []).append(f"`{each.name}`")
-    yield _table(("accelerator", "types"), [(chip, ", ".join(names)) for chip, names in families.items()])
+    yield table(("accelerator", "types"), [(chip, ", ".join(names)) for chip, names in families.items()])
 
 
 def compatibility() -> Iterator[str]:
@@ -151,7 +151,7 @@ def catalogue_decisions() -> Iterator[str]:
         )
         yield decision.why
     yield "## Sources"
-    yield _table(
+    yield table(
         ("id", "source", "as of"), [(f"`{source.id}`", source.title, source.as_of) for source in sources.values()]
     )
 
@@ -172,11 +172,13 @@ def state_machines() -> Iterator[str]:
 # -- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _page(title: str, parts: Iterable[str]) -> str:
+def page(title: str, parts: Iterable[str]) -> str:
+    """A whole page, which says at its top that it is generated."""
     return "\n\n".join([GENERATED, f"# {title}", *parts]) + "\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table of Markdown."""
     lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -188,7 +190,7 @@ def _cell(value: object) -> str:
 
 def _codes(codes: Mapping[str, spec.Code], severity: spec.Severity) -> str:
     rows = [(f"`{name}`", code.meaning) for name, code in codes.items() if code.severity == severity]
-    return _table(("code", "meaning"), rows)
+    return table(("code", "meaning"), rows)
 
 
 def _quotas(types: Iterable[instances.InstanceType]) -> str:
@@ -199,7 +201,7 @@ def _quotas(types: Iterable[instances.InstanceType]) -> str:
         if use in each.purchase and (quota := quotas.quota(each, use)):
             counted.setdefault(quota, {})[each.name.partition(".")[0]] = None
     rows = [(f"`{quota.code}`", quota.name, quota.unit, ", ".join(families)) for quota, families in counted.items()]
-    return _table(("code", "name in the console", "counts", "families"), rows)
+    return table(("code", "name in the console", "counts", "families"), rows)
 
 
 def _fields(part: Mapping[str, Any]) -> str:
@@ -208,7 +210,7 @@ def _fields(part: Mapping[str, Any]) -> str:
     for name, field in part["properties"].items():
         default = "required" if name in required else _default(field.get("default"))
         rows.append((f"`{name}`", _takes(field), default, field.get("description", "")))
-    return _table(("field", "takes", "default", "meaning"), rows)
+    return table(("field", "takes", "default", "meaning"), rows)
 
 
 def _default(value: object) -> str:
@@ -258,7 +260,7 @@ def _engine(engine: str) -> Iterator[str]:
             works.setdefault(replace(found, target=""), []).append(target)
     doubts = list(dict.fromkeys(doubt for found in works for doubt in found.warnings))
     if works:
-        yield _table(
+        yield table(
             ("service", "targets", "SDK", "framework", "image", "host driver", "doubts"),
             [
                 (

@@ -19,6 +19,12 @@ def key(letter: str) -> str:
 
 
 @pytest.fixture
+def decisions(capsys):
+    """The lines printed since the last call: decisions and metrics."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
 def hook(load, aws, monkeypatch, now):
     monkeypatch.setenv("KEEP_DAYS", "30")
     monkeypatch.setenv("GRACE_SECONDS", "3600")
