@@ -60,6 +60,7 @@ def test_a_combination_has_image_versions_and_sources() -> None:
         ("trn1n", "nxd-inference", "ec2", "2.31.1"),
         ("inf2", "vllm", "ec2", "2.31.1"),
         ("trn2", "vllm", "ec2", "2.33.0"),
+        ("trn2", "vllm", "processing", "2.32.0"),
         ("inf2", "vllm", "endpoint", "2.26.1"),
         ("inf2", "optimum", "endpoint", "2.26.0"),
         ("trn1", "optimum", "processing", "2.26.0"),
@@ -194,7 +195,9 @@ def test_what_is_inferred_says_so_for_the_chips_concerned() -> None:
         ("trn1", "nxd-inference", "training", None, "NxD Inference is for inference", None),
         ("trn1", "nxd-inference", "ec2", "2.32.0", "in no image since SDK 2.32.0", "2.31.1"),
         ("trn1", "vllm", "training", None, "vLLM is for inference", None),
-        ("trn2", "vllm", "processing", None, "copy one to a registry of your own", None),
+        ("inf2", "vllm", "processing", None, "compile with nxd-inference or optimum", None),
+        ("trn2", "vllm", "processing", "2.33.0", "lowers graphs by another route", "2.32.0"),
+        ("trn2", "vllm", "processing", "2.31.1", "have their names since SDK 2.32.0", "2.32.0"),
         ("inf2", "vllm", "endpoint", "2.31.1", "have no SageMaker server", "2.26.1"),
         ("inf2", "vllm", "ec2", "2.32.0", "vLLM Neuron is for Trainium2 and later", "2.31.1"),
         ("trn2", "vllm", "ec2", "2.33.1", "no newer vLLM image is known", "2.33.0"),
@@ -236,7 +239,7 @@ def test_the_living_cells_are_these() -> None:
         expected[chip, "torch-neuronx"] = served | training
         expected[chip, "optimum"] = served | training
         expected[chip, "nxd-inference"] = served
-        expected[chip, "vllm"] = {"endpoint", "ec2"}
+        expected[chip, "vllm"] = {"endpoint", "ec2"} | ({"processing"} if chip == "trn2" else set())
         expected[chip, "neuronx-cc"] = {"processing", "ec2"}
         if chip != "trn2":
             expected[chip, "tensorflow-neuronx"] = served

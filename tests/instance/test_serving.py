@@ -113,6 +113,12 @@ def test_a_public_registry_needs_no_login(instance: Any, bucket: Any, serving: A
     assert instance.aws_calls("ecr") == []
 
 
+def test_vllm_is_started_by_its_artifact(instance: Any, bucket: Any, serving: Any) -> None:
+    assert instance.start(replace(serving, server=replace(serving.server, engine="vllm", cores_per_copy=2))) == 0
+    run = json.loads((instance.root / "docker/run.json").read_text())
+    assert run["image"] == [IMAGE, "python3", "/opt/ml/model/code/inference.py"]
+
+
 def test_health_says_no_before_the_model_is_warm(instance: Any, bucket: Any, serving: Any) -> None:
     instance.install(serving)
     instance.systemctl("start", "neuron-health.service")

@@ -14,9 +14,13 @@ _HERE = Path(__file__).resolve().parent
 _BOOT = _HERE / "boot"
 _PLACE = "/opt/neuron-cdk"
 
-# Engines whose serving image takes "serve" and answers /ping and /invocations as SageMaker asks. The vLLM image's entry
-# point runs whatever command it is given, the JAX image serves nothing (aws-neuron/deep-learning-containers).
-_SERVING = ("torch-neuronx", "torch-neuron", "nxd-inference", "optimum", "tensorflow-neuronx", "onnxruntime")
+# Engines whose serving image takes "serve" and answers /ping and /invocations as SageMaker asks. The JAX image serves
+# nothing (aws-neuron/deep-learning-containers).
+_SERVE = ("torch-neuronx", "torch-neuron", "nxd-inference", "optimum", "tensorflow-neuronx", "onnxruntime")
+# The vLLM image's entry point runs whatever command it is given: the artifact's own start of vLLM's server, which
+# answers /ping and /invocations too.
+_COMMANDS = {"vllm": "python3 /opt/ml/model/code/inference.py"}
+_SERVING = (*_SERVE, *_COMMANDS)
 # A value for bash's and systemd's single quotes, once the CDK's tokens are taken out of it.
 _PLAIN = re.compile(r"[A-Za-z0-9@%+=:,./_ -]*")
 _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
@@ -26,7 +30,7 @@ _TOKEN = re.compile(r"\$\{Token\[[^\]]*\]\}")
 class ModelServer:
     """What serves on each instance of an inference fleet.
 
-    :param image: a serving image that runs with the command ``serve``.
+    :param image: a serving image of the engine, which runs with the command ``serve``, for vllm with the artifact's.
     :param artifact_uri: ``s3://bucket/…/<artifact key>/<attempt>/``; may be a token.
     :param cores_per_copy: NeuronCores of one copy of the model; an instance runs as many copies as it has cores for.
     :param drain_seconds: how long requests under way may take to finish before an instance goes.
@@ -179,6 +183,7 @@ def _environment(boot: Boot) -> str:
         values |= {
             "MODEL": server.model,
             "IMAGE": server.image,
+            "COMMAND": _COMMANDS.get(server.engine),
             "ARTIFACT_URI": server.artifact_uri,
             "CORES_PER_COPY": server.cores_per_copy,
             "PORT": server.port,

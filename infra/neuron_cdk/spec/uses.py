@@ -10,7 +10,7 @@ from .deployment import Compile, Deployment
 from .endpoint import Endpoint
 from .source import Pointer
 
-ENGINES = ("torch-neuronx", "torch-neuron", "neuronx-cc", "optimum", "nxd-inference", "onnxruntime")
+ENGINES = ("torch-neuronx", "torch-neuron", "neuronx-cc", "optimum", "nxd-inference", "vllm", "onnxruntime")
 """Those that are built."""
 
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The model server: the serving container as SageMaker runs it ("serve", the artifact read-only in /opt/ml/model, GET
-# /ping and POST /invocations on one port).
+# /ping and POST /invocations on one port), or with the command that COMMAND names.
 #
 # One container, with a worker process for each group of NeuronCores: the container's own front spreads the requests
 # over its workers, where a container for each group would need a load balancer of ours before them. A worker asks the
@@ -15,6 +15,7 @@
 set -euo pipefail
 
 copies=$(python3 -m boot.neuron copies)
+read -r -a command <<< "${COMMAND:-serve}"
 devices=()
 for node in /dev/neuron[0-9]*; do
   devices+=(--device "$node")
@@ -33,4 +34,4 @@ exec docker run --rm --name neuron-server --network host --log-driver none --cap
   --env HF_HUB_OFFLINE=1 \
   --env TRANSFORMERS_OFFLINE=1 \
   --env AWS_EC2_METADATA_DISABLED=true \
-  "$IMAGE" serve
+  "$IMAGE" "${command[@]}"

@@ -84,7 +84,15 @@ _LIMITS = {
         least=_ONE,
         shapes="nxd-inference compiles one batch size, and sequence_lengths as its buckets",
     ),
-    "vllm": _Limits(_ANY, spreads=None),
+    "vllm": _Limits(
+        ("fp32", "fp16", "bf16"),
+        spreads=None,
+        tasks=_GENERATION,
+        # No second model: speculative decoding cannot be compiled on a host without devices.
+        arguments=("--block-size=", "--kv-cache-dtype=", "--no-enable-prefix-caching", "--additional-config="),
+        least={"sequence_lengths": 1},
+        shapes="vllm takes sequence_lengths as its prefill buckets; the longest is the longest request",
+    ),
     "tensorflow-neuronx": _Limits(_ANY),
 }
 

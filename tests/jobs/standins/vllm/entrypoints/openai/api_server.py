@@ -1,6 +1,6 @@
 """A stand-in for vLLM's server with the Neuron plugin, SDK 2.32.0: compiles a graph for each bucket, then serves.
 
-Arguments: vLLM's, as "Configuration options" and "How to develop and test vLLM Neuron in CPU mode" give them. Variables:
+Arguments: vLLM's, as "Configuration options" and "How to develop and test vLLM Neuron in CPU mode" has them; of
 "CPU Compilation" and "Compilation Cache". With VLLM_NEURON_DISABLE_WARMUP_COMPILE a miss is a RuntimeError. ENDS makes
 a compile end otherwise: ``fail``, ``hangs``, ``exit`` (status 0, without serving), ``partial`` (a graph not whole) or
 ``empty``.
