@@ -96,7 +96,7 @@ def release_machine(*, step: str) -> State:
             "Default": "Done",
         },
         "Pause": {"Type": "Wait", "Seconds": "{% $seconds %}", "Next": "Next"},
-        "Done": {"Type": "Succeed", "Output": "{% $step %}"},  # outcome and reason, for whoever waits
+        "Done": {"Type": "Pass", "Output": "{% $step %}", "End": True},  # outcome and reason, for whoever waits
     }
     return {"QueryLanguage": "JSONata", "StartAt": "Begin", "States": states}
 
