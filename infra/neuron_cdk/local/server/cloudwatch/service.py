@@ -12,7 +12,7 @@ from ministack.services import cloudwatch
 from .. import api, patching
 from ..api import Operation, ServiceError
 from ..clock import clock
-from . import actions, alarms, data, metrics, protocol
+from . import actions, alarms, data, embedded_metrics, metrics, protocol
 
 _THEIRS = {
     "DeleteAlarms": "_delete_alarms",
@@ -67,6 +67,7 @@ def install() -> None:
     patching.replace(cloudwatch, "time", SimpleNamespace(time=clock.now))
     patching.replace(cloudwatch, "record_metric", _record)
     patching.replace(cloudwatch, "_dispatch_alarm_actions", actions.dispatch)
+    embedded_metrics.install()
 
 
 def _record(
