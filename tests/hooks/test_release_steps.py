@@ -12,7 +12,7 @@ import pytest
 from tests.hooks.release_world import ITEM, TARGET, Releases, key
 
 Load = Callable[[str], ModuleType]
-TOKEN = "a-task-token"  # noqa: S105
+TOKEN = "a-task-token"
 
 
 @pytest.fixture
