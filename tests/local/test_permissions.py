@@ -332,6 +332,26 @@ def test_a_role_is_passed_on_to_the_service_it_is_granted_for(role, acting, mode
     sagemaker.create_model(**model_request(passed))
 
 
+def test_a_group_gets_a_launch_template_from_who_may_launch_from_it(role, acting, client, group, launch_template):
+    instances = role(service="ec2")
+    profile = f"profile-{uuid.uuid4().hex[:8]}"
+    client("iam").create_instance_profile(InstanceProfileName=profile)
+    client("iam").add_role_to_instance_profile(InstanceProfileName=profile, RoleName=instances.name)
+    template = launch_template(IamInstanceProfile={"Name": profile})
+    name = group()
+    update, run = allow("autoscaling:UpdateAutoScalingGroup"), allow("ec2:RunInstances")
+    its = role(update)
+    scaling = acting(its)("autoscaling")
+    wanted = {"AutoScalingGroupName": name, "LaunchTemplate": {"LaunchTemplateId": template, "Version": "1"}}
+
+    assert "ec2:RunInstances" in refusal(scaling.update_auto_scaling_group, **wanted)[2]
+    its.may(update, run)
+    assert f"iam:PassRole on resource: {instances.arn}" in refusal(scaling.update_auto_scaling_group, **wanted)[2]
+    its.may(update, run, allow("iam:PassRole", instances.arn))
+    scaling.update_auto_scaling_group(**wanted)
+    scaling.update_auto_scaling_group(AutoScalingGroupName=name, MaxSize=4)
+
+
 @pytest.fixture
 def model_request() -> Callable[[str], dict[str, Any]]:
     image = f"{_ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/neuron-cdk-cpu:onnxruntime-1.32.0"

@@ -49,6 +49,15 @@ def handler(service: str, operations: Mapping[str, Operation]) -> Callable[..., 
     return handle_request
 
 
+def request_of(service: str, fields: list[tuple[str, str]]) -> tuple[str, dict[str, Any]]:
+    """The operation that a form asks for and its request, as the model types it; an unknown one has the form itself."""
+    tree = _tree(fields)
+    name = str(tree.pop("Action", ""))
+    known = api.model(service)
+    shape = known.operation_model(name).input_shape if name in known.operation_names else None
+    return name, _read(shape, tree) if shape else tree
+
+
 def call(service: str, operations: Mapping[str, Operation], name: str, request: dict[str, Any]) -> dict[str, Any]:
     """Check ``request`` and run the operation; its failures have the codes of the query protocol."""
     try:

@@ -13,6 +13,7 @@ from ministack import app
 from ministack.core import router
 
 from .. import patching
+from ..autoscaling import protocol
 from . import operations, refusals, s3, sessions, survey, switch
 from .authorization import RefusedError, authorize, refuse
 from .calls import Call, UnknownOperationError
@@ -94,6 +95,8 @@ def _read(
         return name, asked | ({"InferenceComponentName": component} if component else {})
     if service == "lambda" and (found := _FUNCTION.fullmatch(path)):
         return "InvokeFunction", {"FunctionName": unquote(found[1])}
+    if service == "autoscaling":
+        return protocol.request_of(service, parse_qsl(body.decode(errors="replace")))
     form = dict(parse_qsl(body.decode(errors="replace"))) if body else {}
     form = {name: s3.first(value) for name, value in query.items()} | form
     if "Action" not in form:

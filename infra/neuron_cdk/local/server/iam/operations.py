@@ -185,7 +185,11 @@ TABLE: dict[str, Needs] = {
     "ssm:GetParametersByPath": _parameters,
     "ssm:PutParameter": _parameters,
     "states:DescribeExecution": _execution,
+    "states:GetExecutionHistory": _execution,
     "states:ListExecutions": on("{stateMachineArn}"),
+    "states:SendTaskFailure": ANY,
+    "states:SendTaskHeartbeat": ANY,
+    "states:SendTaskSuccess": ANY,
     "states:StartExecution": on("{stateMachineArn}"),
     "states:StopExecution": _execution,
     "sts:GetCallerIdentity": lambda _: [],  # "No permissions are required" (STS API reference)

@@ -6,9 +6,11 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from ministack.services import dynamodb, ec2, kms, lambda_svc, s3, secretsmanager
+from ministack.services import dynamodb, ec2, iam, kms, lambda_svc, s3, secretsmanager
 
 from .. import patching
+from ..api import ServiceError
+from ..autoscaling import launching
 from ..autoscaling import store as autoscaling
 
 _tables = patching.original(dynamodb, "_tables")
@@ -19,6 +21,8 @@ _buckets = patching.original(s3, "_buckets")
 _key = patching.original(kms, "_resolve_key")
 _function = patching.original(lambda_svc, "_get_func_record_for_ref")
 _templates = patching.original(ec2, "_launch_templates")
+_profiles = patching.original(iam, "_instance_profiles")
+_roles = patching.original(iam, "_roles")
 
 
 def partition_key(table: str) -> str | None:
@@ -47,6 +51,19 @@ def launch_template(request: dict[str, Any]) -> tuple[str, dict[str, str]]:
         if request.get("LaunchTemplateId") == id_ or request.get("LaunchTemplateName") == found["LaunchTemplateName"]:
             return id_, {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
     return request.get("LaunchTemplateId", "none"), {}
+
+
+def launched(template: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """What a launch template's version launches, and the ARN of the role that its instances have."""
+    try:
+        data = dict(launching.template(template)["LaunchTemplateData"])
+    except ServiceError:
+        return {}, None
+    profile = data.get("IamInstanceProfile", {})
+    name = profile.get("Name") or str(profile.get("Arn", "")).rpartition("/")[2]
+    roles = (_profiles.get(name) or {}).get("Roles", [])
+    found = _roles.get(roles[0]) if roles else None
+    return data, str(found["Arn"]) if found else None
 
 
 def secret(name: str) -> str:

@@ -22,11 +22,33 @@ _SCALED = {
 
 
 def group(call: Call) -> list[Check]:
+    """An action on one group, by its tags; a new launch template needs the right to launch from it, too."""
     arn, tags = resources.group(call.request["AutoScalingGroupName"])
     context: dict[str, str | list[str]] = {f"autoscaling:resourcetag/{name}".lower(): tag for name, tag in tags.items()}
-    return [
-        call.check(call.arn(arn), **context | {f"aws:resourcetag/{name}".lower(): tag for name, tag in tags.items()})
-    ]
+    context |= {f"aws:resourcetag/{name}".lower(): tag for name, tag in tags.items()}
+    return [call.check(call.arn(arn), **context), *_launching(call)]
+
+
+def _launching(call: Call) -> list[Check]:
+    """What whoever gives a group a launch template must be allowed ("Control Amazon EC2 launch template usage in Auto
+    Scaling groups", EC2 Auto Scaling user guide): to run instances from it, to tag them, to pass their role.
+    """
+    wanted = call.request.get("DesiredConfiguration", call.request)
+    mixed = wanted.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {}).get("LaunchTemplateSpecification")
+    template = wanted.get("LaunchTemplate") or mixed
+    if not template:
+        return []
+    data, role = resources.launched(template)
+    id_, _ = resources.launch_template(template)
+    context = {"ec2:launchtemplate": call.arn(f"launch-template/{id_}", service="ec2")}
+    made = [call.arn(f"{kind}/*", service="ec2") for kind in ("instance", "network-interface", "volume")]
+    found = [Check("ec2:RunInstances", one, context) for one in [context["ec2:launchtemplate"], *made]]
+    for tags in data.get("TagSpecifications", []):
+        tagged = call.arn(f"{tags['ResourceType']}/*", service="ec2")
+        found.append(Check("ec2:CreateTags", tagged, {"ec2:createaction": "RunInstances"}))
+    if role:
+        found.append(Check("iam:PassRole", role, {"iam:passedtoservice": "ec2.amazonaws.com"}))
+    return found
 
 
 def target(call: Call) -> list[Check]:
