@@ -50,7 +50,7 @@ def _hook_code(scope: Construct) -> dict[str, str]:
 class HookFunction(Construct):
     """An entry point of ``neuron_hooks`` with a role and a log group of its own.
 
-    Every hook ships in one asset (under 150 KB), so shared code is never copied; a role a function, so that each can
+    Every hook ships in one asset (under 300 KB), so shared code is never copied; a role a function, so that each can
     do what it does and nothing else. No managed policy: the only right a hook starts with is to write its own log.
 
     :param entry: the module in ``neuron_hooks``; its ``handler`` is called.

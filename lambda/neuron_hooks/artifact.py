@@ -23,6 +23,13 @@ object,
 
 The first depends on content alone, and so does the second where S3 or nobody encrypts (it is an MD5). Otherwise a
 fingerprint names one upload: the same file uploaded again is compiled again, but different files never share a key.
+
+A Hugging Face repository is mirrored first. The mirror is an artifact too, whose key holds what decides what is fetched
+and nothing else::
+
+    {"engine": "mirror", "include": ["*.bin"], "repository": "org/name", "revision": "<40 digits>", "schema": 1}
+
+and ``source``, of what is compiled from it, is the digest of the mirror's files: paths, sizes, sha256.
 """
 
 from __future__ import annotations
@@ -36,6 +43,8 @@ from typing import Any
 
 from .model_request import ModelRequest, Source
 
+MIRROR = "mirror"
+"""The engine that fetches a Hugging Face repository."""
 _SCHEMA = 1
 
 
@@ -45,15 +54,22 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One object: its path below the prefix, its size, and what stands for its content."""
+    """One object: its path below the prefix, its size, what stands for its content, and the digest of its content in
+    the form that a job can make of what it gets, or "" where S3 knows none.
+    """
 
     path: str
     size: int
     fingerprint: str
+    content: str = ""
+    modified: int = 0
+    """Seconds since the epoch."""
 
 
 def key(model: ModelRequest, source: str) -> str:
-    """The artifact key (64 hexadecimal digits) of a request whose source has this digest."""
+    """The artifact key (64 hexadecimal digits) of a request whose source has this digest; a mirror's needs none."""
+    if model.engine == MIRROR:
+        return mirror_key(model.source)
     return _digest(
         {
             "schema": _SCHEMA,
@@ -68,8 +84,28 @@ def key(model: ModelRequest, source: str) -> str:
             "sequence_lengths": model.sequence_lengths,
             "tensor_parallel": model.tensor_parallel,
             "compiler_args": model.compiler_args,
+            # What is let in decides whether there is an artifact at all. Left out where nothing is, as it always was.
+            **({"include": model.source.include} if model.source.include else {}),
         }
     )
+
+
+def mirror_key(source: Source) -> str:
+    """The artifact key of the mirror of a Hugging Face source."""
+    return _digest(
+        {
+            "schema": _SCHEMA,
+            "engine": MIRROR,
+            "repository": source.repository,
+            "revision": source.revision,
+            "include": source.include,
+        }
+    )
+
+
+def files_digest(files: Iterable[tuple[str, int, str]]) -> str:
+    """The digest of files whose path, size in bytes and sha256 are known."""
+    return _digest(sorted(files))
 
 
 def asked(model: ModelRequest) -> str:
@@ -119,6 +155,17 @@ def fingerprint(source: Source, path: str, head: Mapping[str, Any]) -> str:
         f"S3 knows no checksum of s3://{source.bucket}/{path}, which came in parts to a bucket without versions: "
         "upload it again with a current AWS CLI, or turn versioning on"
     )
+
+
+def content(fingerprint: str, head: Mapping[str, Any]) -> str:
+    """The fingerprint where it is of the content: ``sha256:…``, ``crc64nvme:…`` in base 64, ``md5:…`` in hexadecimal.
+
+    An ETag is the MD5 of the content unless the object is encrypted under a KMS key (S3 API Reference, "Object").
+    """
+    kind, _, value = fingerprint.partition(":")
+    if kind == "etag" and head.get("ServerSideEncryption", "AES256") == "AES256":
+        return f"md5:{value}"
+    return fingerprint if kind in ("sha256", "crc64nvme") else ""
 
 
 def _digest(document: object) -> str:

@@ -17,10 +17,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from . import fleet_seen
-from .artifact import SourceError, SourceFile, asset_digest, fingerprint, prefix_digest
+from .artifact import SourceError, SourceFile, asset_digest, content, fingerprint, prefix_digest
 from .fleet_seen import Group, Reservation
 from .instance_refresh import InstanceRefresh
 from .model_request import Source
+from .watching import READY
 
 # S3 gives CRC64NVME and ChecksumType since botocore 1.36.0; an older one drops both silently, and every artifact key
 # with them.
@@ -88,16 +89,18 @@ def _with_whole_variants(http_response: Any, parsed: dict[str, Any], **_: object
 # -- S3 --------------------------------------------------------------------------------------------------------------
 
 
-def source_digest(source: Source) -> str:
-    """The digest of a model's files, from what S3 knows about them (see ``artifact``).
+def source(source: Source) -> tuple[str, tuple[SourceFile, ...]]:
+    """The digest of a model's files, from what S3 knows about them (see ``artifact``), and those files; of an asset,
+    which is one object that holds them, none.
 
     :raises SourceError: when they are not there, may not be read, or have nothing to tell them by.
     """
     try:
         if source.kind == "asset":
             _head(source.bucket, source.location)
-            return asset_digest(source)
-        return prefix_digest(source, _source_files(source))
+            return asset_digest(source), ()
+        files = tuple(_source_files(source))
+        return prefix_digest(source, files), files
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == "NoSuchBucket":
@@ -119,13 +122,17 @@ def _source_files(source: Source) -> Iterator[SourceFile]:
             path = found["Key"]
             if path.endswith("/"):  # what a console calls a folder: no file comes of it
                 continue
+            if path == source.location + READY:  # says that an upload is whole, and is no part of it
+                continue
             count += 1
             if count > _MOST_SOURCE_FILES:
                 raise SourceError(
                     f"there are more than {_MOST_SOURCE_FILES} objects under {source.uri}: give the model's own prefix"
                 )
-            mark = fingerprint(source, path, _head(source.bucket, path))
-            yield SourceFile(path.removeprefix(source.location), found["Size"], mark)
+            head = _head(source.bucket, path)
+            mark = fingerprint(source, path, head)
+            modified = int(found["LastModified"].timestamp())
+            yield SourceFile(path.removeprefix(source.location), found["Size"], mark, content(mark, head), modified)
 
 
 def _head(bucket: str, key: str) -> Mapping[str, Any]:
@@ -165,6 +172,11 @@ def sha256(bucket: str, key: str) -> str:
 def write_json(bucket: str, key: str, document: Mapping[str, Any]) -> None:
     """Write a document; the bucket's default encryption applies."""
     client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(document).encode(), ContentType="application/json")
+
+
+def write(bucket: str, key: str, content: bytes) -> None:
+    """Write a small object; the bucket's default encryption applies."""
+    client("s3").put_object(Bucket=bucket, Key=key, Body=content)
 
 
 # -- DynamoDB --------------------------------------------------------------------------------------------------------

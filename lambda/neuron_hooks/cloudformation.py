@@ -39,6 +39,11 @@ class Request:
         """The request execution; the same however often CloudFormation delivers the request."""
         return f"request-{self.request_id}"
 
+    @property
+    def resource(self) -> str:
+        """The resource that asks, whatever it stands for: ``<stack ARN>|<logical id>``."""
+        return f"{self.stack_id}|{self.logical_id}"
+
     def to_json(self) -> dict[str, str]:
         """CloudFormation's own names, as ``parse`` reads them."""
         document = {

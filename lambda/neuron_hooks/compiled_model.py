@@ -2,9 +2,15 @@
 
 Event: CloudFormation's request object. ``ResourceProperties.Model`` is what ``model_request`` reads.
 
-- ``Create``, ``Update``: starts the request machine with ``{"request", "model", "deadline", "poll_seconds"}``, named
-  after the request's id: delivered twice, it starts once. What cannot be read is answered with ``FAILED`` at once.
-- ``Delete``: answered with ``SUCCESS`` at once. Artifacts are shared, and a compile that others may wait for goes on.
+- ``Create``, ``Update``: starts the request machine with ``{"request", "model", "trigger", "force", "deadline",
+  "poll_seconds"}``, named after the request's id: delivered twice, it starts once. What cannot be read is answered with
+  ``FAILED`` at once.
+- ``Delete``: takes the resource out of the artifact's users, and is answered with ``SUCCESS``. Artifacts are shared, so
+  nothing is deleted, and a compile that others may wait for goes on.
+
+A Delete succeeds even when the registry cannot be written (boto3 tries five times before): CloudFormation would try it
+three times more, then leave the whole stack in ``DELETE_FAILED``, for a line in a table. What is left is a user that is
+gone, which keeps an artifact from expiring; that errs on the safe side, and the log has it.
 """
 
 from __future__ import annotations
@@ -12,7 +18,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from . import aws, cloudformation, log, model_request, settings
+from . import aws, cloudformation, log, model_request, registry, settings
+from .cloudformation import Request
 
 SETTINGS = settings.load(settings.CompiledModel)
 
@@ -20,7 +27,7 @@ SETTINGS = settings.load(settings.CompiledModel)
 def handler(event: dict[str, Any], _context: object) -> None:
     request = cloudformation.parse(event)
     if request.kind == "Delete":
-        log.decision("nothing to delete", key=request.physical_id, execution=request.execution_name)
+        _release(request, str((event.get("ResourceProperties", {}).get("Model") or {}).get("Name", "")))
         cloudformation.deliver(request, cloudformation.success(request, request.physical_id, {}))
         return
     try:
@@ -32,6 +39,8 @@ def handler(event: dict[str, Any], _context: object) -> None:
             {
                 "request": request.to_json(),
                 "model": model,
+                "trigger": "deploy",
+                "force": False,
                 "deadline": int(time.time()) + SETTINGS.deadline_seconds,
                 "poll_seconds": SETTINGS.poll_seconds,
             },
@@ -41,3 +50,16 @@ def handler(event: dict[str, Any], _context: object) -> None:
         cloudformation.deliver(request, cloudformation.failure(request, "", "The request failed:", detail=str(error)))
         return
     log.decision("started" if started else "started before", execution=request.execution_name, model=model["Name"])
+
+
+def _release(request: Request, model: str) -> None:
+    """Take the resource, as it was with this artifact, out of the artifact and of its model."""
+    key = request.physical_id
+    try:
+        aws.update_item(registry.release(SETTINGS.registry_table, key, request.resource))
+        if model:
+            aws.update_item(registry.undeclare(SETTINGS.registry_table, model, f"{request.resource}|{key}"))
+        log.decision("no longer used", key=key, execution=request.execution_name, model=model)
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        log.decision("user left behind", key=key, execution=request.execution_name, model=model, error=problem)

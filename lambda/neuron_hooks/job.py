@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .model_request import ModelRequest
+from . import artifact, tries
+from .artifact import SourceFile
+from .model_request import ModelRequest, Source
 from .settings import BeginCompile
 
 # Where SageMaker puts inputs in the container (SageMaker's guide, "How Amazon SageMaker Processing Configures Input and
 # Output For Your Processing Container").
 _INPUT = "/opt/ml/processing/input"
 _OUTPUT = "/opt/ml/processing/output"
+
+STARTING_SECONDS = 1800
+"""How much of a lease is left for a job's host to start, its output to be uploaded and checked."""
 
 
 def artifact_prefix(key: str, attempt: str) -> str:
@@ -28,14 +34,20 @@ def execution_name(key: str, attempt: str) -> str:
     return f"{key[:32]}-{attempt}"
 
 
-def request_document(model: ModelRequest, key: str, attempt: str) -> dict[str, Any]:
-    """``request.json``, as ``neuron_jobs.request`` reads it."""
+def request_document(
+    model: ModelRequest, key: str, attempt: str, source: Source, files: Sequence[SourceFile] = ()
+) -> dict[str, Any]:
+    """``request.json``, as ``neuron_jobs.request`` reads it.
+
+    :param source: where the model's files lie now; of a mirrored repository, the mirror.
+    :param files: what the key was made of, where that is known by file.
+    """
     return {
         "artifact_key": key,
         "attempt": attempt,
         "model": {
             "name": model.name,
-            "source": {"kind": model.source.kind, "uri": model.source.uri},
+            "source": _source(model, source, files),
             "task": model.task,
             "engine": model.engine,
             "target": model.target,
@@ -49,24 +61,74 @@ def request_document(model: ModelRequest, key: str, attempt: str) -> dict[str, A
     }
 
 
-def compile_input(model: ModelRequest, key: str, attempt: str, settings: BeginCompile) -> dict[str, Any]:
-    """The input of the compile machine: ``key``, ``attempt``, ``model``, ``execution_name``, ``hosts``, ``job``."""
-    return {
+def _source(model: ModelRequest, source: Source, files: Sequence[SourceFile]) -> dict[str, Any]:
+    if source.kind == "huggingface":
+        return {
+            "kind": "huggingface",
+            "repository": source.repository,
+            "revision": source.revision,
+            "include": list(source.include),
+            "token_secret_arn": source.token_secret_arn,
+        }
+    described: dict[str, Any] = {"kind": source.kind, "uri": source.uri}
+    if files:
+        described["files"] = [{"path": file.path, "size": file.size, "content": file.content} for file in files]
+    if model.source.include:
+        described["include"] = list(model.source.include)
+    return described
+
+
+def compile_input(
+    model: ModelRequest,
+    key: str,
+    attempt: str,
+    settings: BeginCompile,
+    *,
+    source: Source,
+    trigger: str,
+    expires: int,
+    join: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The input of the compile machine: ``key``, ``attempt``, ``model``, ``engine``, ``target``, ``sdk``, ``trigger``,
+    ``execution_name``, and either ``job``, ``hosts``, ``plan`` (see ``tries``) and ``start_by``, or ``join``: parts
+    that are there, to be joined.
+
+    :param expires: when the lease ends. A job that starts after ``start_by`` might outlive it.
+    """
+    work = {
         "key": key,
         "attempt": attempt,
         "model": model.name,
+        "engine": model.engine,
+        "target": model.target,
+        "sdk": model.sdk,
+        "trigger": trigger,
         "execution_name": execution_name(key, attempt),
-        "hosts": list(model.hosts),
-        "job": processing_job(model, key, attempt, settings),
+    }
+    if join:
+        return {**work, "join": list(join)}
+    return {
+        **work,
+        "hosts": [
+            {"type": host.type} | ({} if host.usd_per_hour is None else {"usd_per_hour": host.usd_per_hour})
+            for host in model.hosts
+        ],
+        "plan": tries.first([host.type for host in model.hosts]),
+        "start_by": expires - model.timeout_minutes * 60 - STARTING_SECONDS,
+        "job": processing_job(model, key, attempt, settings, source),
     }
 
 
-def processing_job(model: ModelRequest, key: str, attempt: str, settings: BeginCompile) -> dict[str, Any]:
-    """A ``CreateProcessingJob`` request without ``ProcessingJobName`` and ``InstanceType``, which depend on the host
-    that can be had: the compile machine adds them.
+def processing_job(
+    model: ModelRequest, key: str, attempt: str, settings: BeginCompile, source: Source
+) -> dict[str, Any]:
+    """A ``CreateProcessingJob`` request without ``ProcessingJobName`` and instance types, which depend on the host that
+    can be had: the compile machine adds them.
 
-    The container has no network at all; SageMaker moves its inputs and its output.
+    The container has no network at all; SageMaker moves its inputs and its output. Only what fetches a repository has
+    one, and a role of its own.
     """
+    fetches = model.engine == artifact.MIRROR
     code = settings.jobs_code_uri.rpartition("/")[2]
     bucket = settings.artifact_bucket
     return {
@@ -78,7 +140,7 @@ def processing_job(model: ModelRequest, key: str, attempt: str, settings: BeginC
         "Environment": {"PYTHONPATH": f"{_INPUT}/code/{code}", "PYTHONUNBUFFERED": "1"},
         "ProcessingInputs": [
             _input("code", settings.jobs_code_uri),
-            _input("source", model.source.uri),
+            *([] if fetches else [_input("source", source.uri)]),
             _input("request", f"s3://{bucket}/{request_key(key, attempt)}"),
         ],
         "ProcessingOutputConfig": {
@@ -96,17 +158,16 @@ def processing_job(model: ModelRequest, key: str, attempt: str, settings: BeginC
         },
         "ProcessingResources": {
             "ClusterConfig": {
-                "InstanceCount": 1,
                 "VolumeSizeInGB": model.volume_size_gb,
                 "VolumeKmsKeyId": settings.key_arn,
             }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": model.timeout_minutes * 60},
         "NetworkConfig": {
-            "EnableNetworkIsolation": True,
+            "EnableNetworkIsolation": not fetches,
             "VpcConfig": {"Subnets": list(settings.subnets), "SecurityGroupIds": list(settings.security_groups)},
         },
-        "RoleArn": settings.job_role_arn,
+        "RoleArn": model.role_arn if fetches else settings.job_role_arn,
         "Tags": [
             {"Key": "neuron-cdk:artifact-key", "Value": key},
             {"Key": "neuron-cdk:model", "Value": model.name},

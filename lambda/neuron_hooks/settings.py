@@ -35,7 +35,6 @@ class BeginCompile:
     registry_table: str
     artifact_bucket: str
     job_role_arn: str
-    mirror_role_arn: str
     key_arn: str
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
@@ -53,17 +52,13 @@ class SourceChanged:
 
 
 @dataclass(frozen=True)
-class SourceChanged:
-    """``quiet_seconds``: how long nothing may have come in before an upload is taken for whole."""
-
+class RegisterArtifact:
     registry_table: str
-    request_machine_arn: str
-    quiet_seconds: int
+    artifact_bucket: str
 
 
 @dataclass(frozen=True)
-class RegisterArtifact:
-    registry_table: str
+class JoinParts:
     artifact_bucket: str
 
 

@@ -9,7 +9,8 @@ import pytest
 from aws_cdk import App, Stack
 
 from neuron_cdk import CompiledModel, spec
-from neuron_cdk.catalog import regions, software
+from neuron_cdk.catalog import prices, regions, software
+from neuron_cdk.model.compiled_model import ONE_PROGRAM_A_SHAPE
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def test_the_request_says_everything_that_decides_what_the_compiler_makes(asked)
     del request["Sdk"], request["Image"], request["ImageDigest"], request["Hosts"]  # by the catalogue: see below
     assert request == {
         "Name": "minilm",
-        "Source": {"Kind": "s3", "Bucket": "models", "Prefix": "minilm/"},
+        "Source": {"Kind": "s3", "Bucket": "models", "Prefix": "minilm/", "Include": []},
         "Task": "feature-extraction",
         "Engine": "torch-neuronx",
         "Target": "inf2",
@@ -38,7 +39,14 @@ def test_the_request_says_everything_that_decides_what_the_compiler_makes(asked)
         "CompilerArgs": [],
         "TimeoutMinutes": 120,
         "VolumeSizeGb": 100,
+        "Splits": True,
     }
+
+
+def test_shapes_are_compiled_apart_where_each_has_a_program_of_its_own(asked):
+    assert asked("cpu-endpoint")["Splits"] is True
+    assert set(ONE_PROGRAM_A_SHAPE) < set(software.ENGINES)
+    assert not {"neuronx-cc", "vllm", "nxd-inference", "optimum"} & set(ONE_PROGRAM_A_SHAPE)
 
 
 def test_without_an_sdk_it_is_the_newest_that_compiles_and_serves(asked):
@@ -56,7 +64,18 @@ def test_hosts_are_cpu_types_sagemaker_runs_jobs_on(asked):
     for name in ("inf2-endpoint", "trn1-endpoint", "cpu-endpoint"):
         hosts = asked(name)["Hosts"]
         assert hosts
-        assert set(hosts) <= set(known.enum)
+        assert {host["Type"] for host in hosts} <= set(known.enum)
+
+
+def test_hosts_have_the_price_the_catalogue_has_or_none(monkeypatch, platform, compiled, a_model):
+    first, second, *_ = software.compile_hosts("inf2", "torch-neuronx")
+    priced = prices.Price(0.922, "2026-09-27", "sagemaker-prices")
+    monkeypatch.setattr(prices, "sagemaker_hourly", lambda _region, host: priced if host == first else None)
+    compiled(a_model("inf2"))
+    assert model_of(platform)["Hosts"][:2] == [
+        {"Type": first, "UsdPerHour": "0.922"},
+        {"Type": second, "UsdPerHour": ""},
+    ]
 
 
 @pytest.fixture
@@ -73,12 +92,17 @@ def test_a_host_the_region_lacks_is_left_out(monkeypatch, platform, compiled, a_
     first, *others = software.compile_hosts("inf2", "torch-neuronx")
     monkeypatch.setattr(regions, "sagemaker_offers", lambda _region, host, _service: host != first)
     compiled(a_model("inf2"))
+    assert [host["Type"] for host in model_of(platform)["Hosts"]] == others
+
+
+def model_of(platform) -> dict:
     (resource,) = (
         resource
         for resource in template_of(platform)["Resources"].values()
         if resource["Type"] == "Custom::NeuronCompiledModel"
     )
-    assert resource["Properties"]["Model"]["Hosts"] == others
+    properties: dict = resource["Properties"]["Model"]
+    return properties
 
 
 def template_of(platform) -> dict:
@@ -88,7 +112,7 @@ def template_of(platform) -> dict:
 def test_the_pipeline_may_read_the_models_prefix_and_nothing_beside_it(platform, compiled, a_model):
     compiled(a_model("inf2"))
     resources = template_of(platform)["Resources"]
-    (job,) = (each["Properties"] for each in resources.values() if each["Type"] == "AWS::IAM::Policy")
+    (job,) = (each["Properties"] for key, each in resources.items() if key.startswith("PipelineJobRoleDefaultPolicy"))
     (begin,) = (each["Properties"] for key, each in resources.items() if key.startswith("PipelineBeginRole"))
     for policy in map(json.dumps, (job["PolicyDocument"], begin["Policies"])):
         assert ':s3:::models/minilm/*"' in policy
@@ -102,23 +126,12 @@ def test_a_folder_is_sent_as_it_is_and_read_as_one_object(tmp_path, platform, co
     (folder / "model.onnx").write_bytes(b"weights")
     model = a_model("inf2").model_copy(update={"source": spec.PathSource(path=str(folder))})
     compiled(model)
-    (resource,) = (
-        resource
-        for resource in template_of(platform)["Resources"].values()
-        if resource["Type"] == "Custom::NeuronCompiledModel"
-    )
-    source = resource["Properties"]["Model"]["Source"]
+    source = model_of(platform)["Source"]
     assert source["Kind"] == "asset"
     assert source["Key"].endswith(".zip")
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------
-
-
-def test_a_hugging_face_source_is_refused_with_a_way_round(compiled, a_model):
-    source = spec.HuggingFaceSource(huggingface="org/name", revision="0" * 40)
-    with pytest.raises(ValueError, match="'minilm': a Hugging Face source is not built yet; mirror it to S3"):
-        compiled(a_model("inf2").model_copy(update={"source": source}))
 
 
 def test_a_stack_without_a_region_is_refused(platform, a_model):

@@ -11,6 +11,8 @@ HOOKS = {
     "Answer": "answer_cloudformation",
     "Begin": "begin_compile",
     "CompiledModel": "compiled_model",
+    "HousekeepingHook": "housekeeping",
+    "Join": "join_parts",
     "RecordFailure": "record_failure",
     "Register": "register_artifact",
 }
@@ -84,19 +86,24 @@ COMMON = {
 @pytest.mark.parametrize(
     ("part", "actions"),
     [
-        ("Answer", set()),
-        ("CompiledModel", {"states:StartExecution"}),
+        ("Answer", {"dynamodb:UpdateItem"}),
+        ("CompiledModel", {"dynamodb:UpdateItem", "states:StartExecution"}),
+        ("Join", {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}),
         (
             "Begin",
             {
                 "dynamodb:GetItem",
                 "dynamodb:UpdateItem",
+                "events:PutEvents",
                 "s3:PutObject",
                 *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),  # the sources of the models it was given
             },
         ),
-        ("Register", {"dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket"}),
-        ("RecordFailure", {"dynamodb:UpdateItem", "logs:DescribeLogStreams", "logs:GetLogEvents"}),
+        ("Register", {"dynamodb:UpdateItem", "events:PutEvents", "s3:GetObject", "s3:ListBucket"}),
+        (
+            "RecordFailure",
+            {"dynamodb:UpdateItem", "events:PutEvents", "logs:DescribeLogStreams", "logs:GetLogEvents"},
+        ),
     ],
 )
 def test_a_hook_may_do_what_it_does_and_nothing_else(part, actions, rights):
@@ -114,18 +121,54 @@ def test_a_job_writes_artifacts_and_deletes_nothing(rights):
     assert not [action for action in job if "Delete" in action and not action.startswith("ec2:")]
 
 
-def test_the_compile_machine_hands_on_the_jobs_role_to_sagemaker_alone(resources, statements):
-    (role,) = (r for key, r in resources("platform", "AWS::IAM::Role").items() if key.startswith("PipelineCompileRole"))
+def test_the_job_machine_hands_on_the_jobs_role_to_sagemaker_alone(resources, statements):
+    (role,) = (
+        role
+        for role in resources("platform", "AWS::IAM::Role").values()
+        if any("sagemaker:CreateProcessingJob" in statement["Action"] for statement in statements(role))
+    )
     (passes,) = (statement for statement in statements(role) if "iam:PassRole" in statement["Action"])
     assert passes["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     assert [arn["Fn::GetAtt"][0].startswith("PipelineJobRole") for arn in passes["Resource"]] == [True]
 
 
-def test_step_functions_hears_of_the_end_of_a_job(rights):
-    (rule,) = rights("Compile")["events:PutRule"]
-    assert rule["Fn::Join"][1][-1] == (
-        ":events:us-east-1:111122223333:rule/StepFunctionsGetEventsForSageMakerProcessingJobsRule"
+@pytest.mark.parametrize(
+    ("machine", "rule"),
+    [
+        ("CompileRole", "StepFunctionsGetEventsForStepFunctionsExecutionRule"),
+        ("JobRunRole", "StepFunctionsGetEventsForSageMakerProcessingJobsRule"),
+    ],
+)
+def test_step_functions_hears_of_the_end_of_what_it_waits_for(machine, rule, resources, statements):
+    roles = {key: role for key, role in resources("platform", "AWS::IAM::Role").items() if f"Pipeline{machine}" in key}
+    rules = [
+        resource["Fn::Join"][1][-1]
+        for role in roles.values()
+        for statement in statements(role)
+        if "events:PutRule" in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+    assert rules == [f":events:us-east-1:111122223333:rule/{rule}"]
+
+
+def test_a_request_runs_others_like_itself_by_a_policy_that_comes_after_both(resources, statements):
+    """The role's own policy cannot name a machine that has the role."""
+    (policy,) = (
+        policy["PolicyDocument"]["Statement"]
+        for key, policy in resources("platform", "AWS::IAM::Policy").items()
+        if key.startswith("PipelineRequestRoleDefaultPolicy")
     )
+    allowed = {
+        action: one["Resource"]
+        for one in policy
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+    assert allowed["states:StartExecution"] == {"Fn::GetAtt": ["PipelineRequest922FE08E", "Arn"]}
+    assert allowed["states:StopExecution"]["Fn::Join"][1][-2:] == [
+        {"Fn::GetAtt": ["PipelineRequest922FE08E", "Name"]},
+        ":*",
+    ]
+    assert "StepFunctionsGetEventsForStepFunctionsExecutionRule" in str(allowed["events:PutRule"])
 
 
 def test_a_request_may_start_compiles_and_read_the_registry(rights):

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from neuron_cdk.local import environment
-from neuron_cdk.model.state_machines import compile_machine, request_machine
+from neuron_cdk.model.state_machines import compile_machine, job_machine, request_machine
 
 FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:hook"
 MACHINES = {
     "request": request_machine(
         begin=FUNCTION, record_failure=FUNCTION, answer=FUNCTION, compile_machine="arn", registry="table"
     ),
-    "compile": compile_machine(register=FUNCTION, record_failure=FUNCTION),
+    "compile": compile_machine(job_machine="arn", join=FUNCTION, register=FUNCTION, record_failure=FUNCTION),
+    "job": job_machine(),
 }
 
 
@@ -59,21 +60,40 @@ def test_every_state_goes_on_or_ends(machine):
             assert ("Next" in state) != (state.get("End") is True), name
 
 
-def test_every_path_of_a_request_ends_with_an_answer():
-    """CloudFormation waits for it: no Fail, no Succeed, one End."""
+def test_every_path_of_a_request_ends_with_an_outcome():
+    """Whoever asked waits for it: no Fail, no Succeed, one End, which Reply alone leads to, by way of the answer."""
     states = MACHINES["request"]["States"]
-    assert [name for name, state in states.items() if state.get("End")] == ["Answer"]
+    assert [name for name, state in states.items() if state.get("End")] == ["Done"]
     assert not [name for name, state in states.items() if state["Type"] in ("Fail", "Succeed")]
+    assert [name for name, state in states.items() if "Done" in leads_to(state)] == ["Reply", "Answer"]
+    assert [name for name, state in states.items() if "Answer" in leads_to(state)] == ["Reply"]
 
 
-def test_a_hit_takes_three_states():
-    states = MACHINES["request"]["States"]
-    (ready,) = (choice for choice in states["Route"]["Choices"] if "'ready'" in choice["Condition"])
-    assert (states["Begin"]["Next"], ready["Next"], states["Answer"].get("End")) == ("Route", "Answer", True)
+def walk(variables: dict[str, Any], evaluate) -> list[str]:
+    """The states of a request that finds its artifact, as the definition leads."""
+    states, path = MACHINES["request"]["States"], ["Asked"]
+    while not states[path[-1]].get("End"):
+        state = states[path[-1]]
+        path.append(chosen("request", path[-1], variables, evaluate) if state["Type"] == "Choice" else state["Next"])
+    return path
+
+
+@pytest.mark.parametrize("asked", [{"request": {}}, {}, {"request": {}, "not_before": "2026-11-27T00:00:00Z"}])
+def test_a_hit_takes_at_most_eight_states_and_two_functions_beside_the_entry(asked, evaluate):
+    variables = {"begun": {"status": "ready"}, "states": {"context": {"Execution": {"Input": asked}}}}
+    path = walk(variables, evaluate)
+    functions = [name for name in path if "lambda" in MACHINES["request"]["States"][name].get("Resource", "")]
+    assert len(path) <= 8
+    assert functions == (["Begin", "Answer"] if "request" in asked else ["Begin"])
+    assert ("Settle" in path) == ("not_before" in asked)
+
+
+def test_nothing_waits_for_ever(machine):
+    assert machine["TimeoutSeconds"] <= 14 * 86_400
 
 
 def test_whatever_goes_wrong_is_caught_except_in_the_last_state(machine):
-    last = {"Answer", "RecordFailure"}  # a rule speaks for an execution that dies there
+    last = {"Answer", "Consider", "RecordFailure"}  # a rule speaks for an execution that dies there
     for name, state in machine["States"].items():
         if state["Type"] == "Task" and name not in last:
             assert any(catch["ErrorEquals"] == ["States.ALL"] for catch in state["Catch"]), name
@@ -82,7 +102,23 @@ def test_whatever_goes_wrong_is_caught_except_in_the_last_state(machine):
 def test_lambdas_hiccups_are_tried_again(machine):
     for name, state in machine["States"].items():
         if state.get("Resource") == "arn:aws:states:::lambda:invoke":
-            assert "Lambda.TooManyRequestsException" in state["Retry"][0]["ErrorEquals"], name
+            errors = [error for retry in state["Retry"] for error in retry["ErrorEquals"]]
+            assert "Lambda.TooManyRequestsException" in errors, name
+
+
+@pytest.mark.parametrize(
+    ("machine", "state", "error"),
+    [
+        ("request", "Begin", "SourceError"),
+        ("request", "Begin", "RequestError"),
+        ("compile", "Register", "ArtifactError"),
+        ("compile", "Join", "ArtifactError"),
+    ],
+)
+def test_a_refusal_is_not_tried_again(machine, state, error):
+    first = next(retry for retry in MACHINES[machine]["States"][state]["Retry"] if error in retry["ErrorEquals"])
+    assert first is MACHINES[machine]["States"][state]["Retry"][0]
+    assert first["MaxAttempts"] == 0
 
 
 # -- expressions ---------------------------------------------------------------------------------------------------
@@ -121,22 +157,29 @@ for expression, variables in json.load(sys.stdin):
     return run
 
 
+ASKED = {"model": {"Name": "minilm"}, "request": {}, "deadline": 1, "poll_seconds": 15, "force": True}
+ASKED |= {"not_before": "2026-11-27T00:00:00Z"}
 ONE_OF_EACH = {
     "states": {
-        "context": {"Execution": {"Name": "e", "Input": {"request": {}, "deadline": 1, "poll_seconds": 15}}},
-        "input": {},
-        "result": {"Payload": {}, "Item": {}},
+        "context": {
+            "Execution": {"Name": "e", "Id": "arn", "StartTime": "2026-11-27T00:00:00.123Z", "Input": ASKED},
+            "StateMachine": {"Id": "arn"},
+        },
+        "input": {"Need": "batch 4", "plan": {}, "join": []},
+        "result": {"Payload": {}, "Item": {}, "Output": {"status": "ready"}},
         "errorOutput": {"Error": "e", "Cause": "c"},
     },
-    "begun": {"status": "leased", "key": "k", "sdk": "s", "compile": {"execution_name": "n"}},
+    "begun": {"status": "leased", "key": "k", "sdk": "s", "needs": [{}], "compile": {"execution_name": "n"}},
     "item": {"state": {"S": "ready"}, "artifact_uri": {"S": "u"}, "compile_seconds": {"N": "1"}, "reason": {"S": "r"}},
     "compile": {
         "execution_name": "n",
-        "hosts": ["ml.m5.4xlarge", "ml.r5.4xlarge"],
-        "job": {"ProcessingResources": {"ClusterConfig": {"InstanceCount": 1}}, "RoleArn": "role"},
+        "job": {"ProcessingResources": {"ClusterConfig": {"VolumeSizeInGB": 1}}, "RoleArn": "role"},
     },
-    "host": 1,
-    "no_host": True,
+    "plan": {"number": 1, "cluster": {"InstanceType": "ml.r5.4xlarge", "InstanceCount": 1}},
+    "considered": {"again": True, "plan": {}, "wait_seconds": 1},
+    "ended": {"job": {}, "error": {}},
+    "obtained": [],
+    "cache": "hit",
     "job": {},
     "problem": {"Error": "e", "Cause": "c"},
     "outcome": {"error": {"Error": "e", "Cause": "c"}},
@@ -171,48 +214,91 @@ HELD = {"state": {"S": "compiling"}, "lease_expires": {"N": "4000000000"}}
 @pytest.mark.parametrize(
     ("variables", "goes_to"),
     [
-        (looked({"state": {"S": "ready"}}), "Answer"),
-        (looked({"state": {"S": "failed"}}), "Answer"),
+        (looked({"state": {"S": "ready"}}), "Reply"),
+        (looked({"state": {"S": "failed"}}), "Reply"),
         (looked(HELD), "Pause"),
-        (looked(HELD, deadline=1), "Answer"),
+        (looked(HELD, deadline=1), "Reply"),
+        (looked({}), "Begin"),
         (looked({**HELD, "lease_expires": {"N": "1"}}), "Begin"),
         (looked({"state": {"S": "compiling"}}), "Begin"),
     ],
-    ids=["ready", "failed", "held", "overdue", "lease ran out", "no lease"],
+    ids=["ready", "failed", "held", "overdue", "gone", "lease ran out", "no lease"],
 )
 def test_a_request_that_looks_at_the_registry_decides(variables, goes_to, evaluate):
     assert chosen("request", "Decide", variables, evaluate) == goes_to
 
 
-@pytest.mark.parametrize(
-    ("no_host", "host", "goes_to"), [(True, 0, "RunJob"), (True, 1, "RecordFailure"), (False, 0, "RecordFailure")]
-)
-def test_a_compile_goes_on_to_the_next_host_only_when_one_cannot_be_had(no_host, host, goes_to, evaluate):
-    variables = {"no_host": no_host, "host": host, "compile": {"hosts": ["ml.m5.4xlarge", "ml.r5.4xlarge"]}}
-    assert chosen("compile", "AnotherHost", variables, evaluate) == goes_to
+def outcome(item: dict[str, Any], evaluate) -> dict[str, Any]:
+    """What is told of an item that is waited for."""
+    decided = MACHINES["request"]["States"]["Decide"]["Choices"][0]["Assign"]["outcome"]
+    variables = {"item": item, "begun": {"key": "k", "sdk": "2.31.1"}, "cache": "miss"}
+    ((told,),) = (evaluate([(next(expressions(decided)), variables)]),)
+    return told
+
+
+def test_an_artifact_is_told_with_what_is_known_of_it(evaluate):
+    ready = {"state": {"S": "ready"}, "artifact_uri": {"S": "s3://a/"}, "compile_seconds": {"N": "12.5"}}
+    told = {"status": "ready", "key": "k", "sdk": "2.31.1", "cache": "miss"}
+    told |= {"artifact_uri": "s3://a/", "compile_seconds": 12.5}
+    assert outcome(ready, evaluate) == told
+    priced = outcome({**ready, "usd": {"N": "0.5"}, "log_url": {"S": "https://log"}}, evaluate)
+    assert priced == {**told, "usd": 0.5, "log_url": "https://log"}
+
+
+def test_a_failure_is_told_with_its_reason_and_log(evaluate):
+    failed = {"state": {"S": "failed"}, "reason": {"S": "no"}, "log_url": {"S": "https://log"}}
+    told = {"status": "failed", "key": "k", "sdk": "2.31.1", "reason": "no", "log_url": "https://log"}
+    assert outcome(failed, evaluate) == told
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "no_host"),
+    ("status", "goes_to"),
     [
-        ("SageMaker.ResourceLimitExceededException", "the account-level service limit", True),
-        ("States.TaskFailed", '{"FailureReason": "CapacityError: Unable to provision requested ML compute"}', True),
-        ("States.TaskFailed", '{"FailureReason": "InsufficientCapacityError"}', True),
-        ("States.TaskFailed", '{"ExitMessage": "operator Foo is not supported"}', False),
+        *(("ready", "Reply"), ("failed", "Reply"), ("running", "Reply"), ("error", "Reply")),
+        *(("needs", "Obtain"), ("leased", "StartCompile"), ("waiting", "Pause")),
     ],
 )
-def test_a_host_that_cannot_be_had_is_told_from_a_compile_that_failed(error, cause, no_host, evaluate):
-    (catch,) = MACHINES["compile"]["States"]["RunJob"]["Catch"]
-    (expression,) = expressions(catch["Assign"]["no_host"])
-    assert evaluate([(expression, {"states": {"errorOutput": {"Error": error, "Cause": cause}}})]) == [no_host]
+def test_a_request_goes_where_its_beginning_says(status, goes_to, evaluate):
+    assert chosen("request", "Route", {"begun": {"status": status}}, evaluate) == goes_to
 
 
-def test_the_job_gets_its_name_and_the_host_in_turn(evaluate):
-    (expression,) = expressions(MACHINES["compile"]["States"]["RunJob"]["Arguments"])
+def test_one_need_is_a_list_as_several_are(evaluate):
+    (items,) = expressions(MACHINES["request"]["States"]["Obtain"]["Items"])
+    cases = [(items, {"begun": {"needs": [{"Need": f"batch {n}"} for n in range(count)]}}) for count in (1, 2)]
+    assert [len(value) for value in evaluate(cases)] == [1, 2]
+
+
+def test_a_need_that_dies_leaves_the_others_alone():
+    one = MACHINES["request"]["States"]["Obtain"]["ItemProcessor"]["States"]["ObtainOne"]
+    assert [catch["ErrorEquals"] for catch in one["Catch"]] == [["States.ALL"]]
+
+
+@pytest.mark.parametrize(
+    ("ended", "goes_to"), [({"job": {"ProcessingJobName": "n"}}, "Register"), ({"error": {"Error": "e"}}, "Consider")]
+)
+def test_a_job_is_registered_or_considered(ended, goes_to, evaluate):
+    assert chosen("compile", "Ended", {"ended": ended}, evaluate) == goes_to
+
+
+@pytest.mark.parametrize(("again", "goes_to"), [(True, "WaitForHost"), (False, "Failed")])
+def test_a_compile_goes_on_as_long_as_there_is_another_try(again, goes_to, evaluate):
+    variables = {"considered": {"again": again, "plan": {}, "wait_seconds": 1}}
+    assert chosen("compile", "Again", variables, evaluate) == goes_to
+
+
+@pytest.mark.parametrize(("given", "goes_to"), [({"join": [{}]}, "Join"), ({"plan": {}, "job": {}}, "RunJob")])
+def test_parts_are_joined_and_a_job_is_run(given, goes_to, evaluate):
+    assert chosen("compile", "First", {"states": {"input": given}}, evaluate) == goes_to
+
+
+def test_the_job_gets_its_name_and_the_types_of_this_try(evaluate):
+    (_, expression) = expressions(MACHINES["compile"]["States"]["RunJob"]["Arguments"])
     assert evaluate([(expression, ONE_OF_EACH)]) == [
         {
             "RoleArn": "role",
             "ProcessingJobName": "n-1",
-            "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.r5.4xlarge"}},
+            "ProcessingResources": {
+                "ClusterConfig": {"VolumeSizeInGB": 1, "InstanceCount": 1, "InstanceType": "ml.r5.4xlarge"}
+            },
         }
     ]

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests.hooks import told_events
 from tests.hooks.controlled_fleet import Fleet
 from tests.hooks.fleet_aws import FakeAws
 
@@ -55,9 +56,18 @@ def load(environment: None) -> Iterator[Callable[[str], ModuleType]]:
         for name in [name for name in sys.modules if name.split(".")[0] == "neuron_hooks"]:
             del sys.modules[name]
 
+    problems: list[str] = []
+
+    def cold(name: str) -> ModuleType:
+        module = importlib.import_module(f"neuron_hooks.{name}")
+        if telling := sys.modules.get("neuron_hooks.model_events"):
+            told_events.watch(telling, problems)
+        return module
+
     forget()
-    yield lambda name: importlib.import_module(f"neuron_hooks.{name}")
+    yield cold
     forget()
+    assert not problems  # an event that was told is not as documented
 
 
 class Aws:
@@ -115,7 +125,7 @@ def model() -> dict[str, Any]:
         "TensorParallel": "1",
         "CompilerArgs": ["-O2"],
         "TimeoutMinutes": "120",
-        "Hosts": ["ml.m5.2xlarge", "ml.m6i.2xlarge"],
+        "Hosts": [{"Type": "ml.m5.2xlarge", "UsdPerHour": "0.46"}, {"Type": "ml.m6i.2xlarge", "UsdPerHour": ""}],
         "VolumeSizeGb": "100",
     }
 
@@ -128,7 +138,12 @@ def compile_input() -> dict[str, Any]:
         "attempt": "a1",
         "model": "minilm",
         "execution_name": f"{KEY[:32]}-a1",
-        "hosts": ["ml.m5.large"],
+        "trigger": "deploy",
+        "engine": "torch-neuronx",
+        "target": "inf2",
+        "sdk": "2.31.1",
+        "hosts": [{"type": "ml.m5.large", "usd_per_hour": 0.115}, {"type": "ml.m5.xlarge"}],
+        "start_by": 9_999_999_999,
     }
 
 
@@ -192,7 +207,12 @@ def request_event(inbox: Inbox, model: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def decisions(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
     """The structured lines logged since the last call."""
-    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    def read() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return [line for line in lines if "decision" in line]  # the others are metrics
+
+    return read
 
 
 @pytest.fixture

@@ -21,9 +21,14 @@ READY = {
 
 
 @pytest.fixture
-def answer(load: Load, request_event: dict[str, Any], inbox: Any) -> Callable[..., dict[str, Any]]:
+def answer(
+    load: Load, aws: Any, request_event: dict[str, Any], model: dict[str, Any], inbox: Any
+) -> Callable[..., dict[str, Any]]:
+    aws.set("ab" * 32, state="ready", attempt="a1")
+
     def call(outcome: dict[str, Any], **changed: str) -> dict[str, Any]:
-        load("answer_cloudformation").handler({"request": {**request_event, **changed}, "outcome": outcome}, None)
+        event = {"request": {**request_event, **changed}, "model": model, "outcome": outcome}
+        load("answer_cloudformation").handler(event, None)
         delivered: dict[str, Any] = inbox.answers[-1]
         return delivered
 
@@ -110,6 +115,43 @@ def test_a_create_that_failed_early_has_an_id_all_the_same(answer: Any, request_
     assert delivered["PhysicalResourceId"] == f"none-{request_event['RequestId']}"
 
 
+class TestUsers:
+    """The registry knows who has an artifact before CloudFormation does."""
+
+    USER = "arn:aws:cloudformation:us-east-1:123456789012:stack/models/guid|Minilm"
+
+    def test_the_resource_is_a_user_of_the_artifact_and_of_its_model(
+        self, answer: Any, aws: Any, model: dict[str, Any]
+    ) -> None:
+        answer(READY)
+        declared = aws.item("model#minilm")
+        assert aws.item("ab" * 32)["used_by"] == [self.USER]
+        assert declared["users"] == [f"{self.USER}|{'ab' * 32}"]
+        assert json.loads(declared["document"]) == model
+
+    def test_the_same_event_twice_makes_one_user(self, answer: Any, aws: Any) -> None:
+        answer(READY)
+        answer(READY)
+        assert aws.item("ab" * 32)["used_by"] == [self.USER]
+        assert len(aws.item("model#minilm")["users"]) == 1
+
+    def test_a_model_that_failed_is_known_by_name_and_has_no_user(
+        self, answer: Any, aws: Any, model: dict[str, Any]
+    ) -> None:
+        answer({"status": "failed", "key": "k", "reason": "r", "log_url": ""})
+        declared = aws.item("model#minilm")
+        assert json.loads(declared["document"]) == model
+        assert "users" not in declared
+
+    def test_nothing_is_answered_that_housekeeping_has_taken(
+        self, answer: Any, load: Load, aws: Any, inbox: Any
+    ) -> None:
+        aws.set("ab" * 32, state="retiring", attempt="a1")
+        with pytest.raises(load("answer_cloudformation").NoLongerThereError):
+            answer(READY)
+        assert inbox.answers == []
+
+
 @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
 def test_a_rule_speaks_for_an_execution_that_died(
     load: Load, request_event: dict[str, Any], inbox: Any, status: str
@@ -120,6 +162,12 @@ def test_a_rule_speaks_for_an_execution_that_died(
     (delivered,) = inbox.answers
     assert delivered["Status"] == "FAILED"
     assert delivered["Reason"] == f"the request execution request-0f7a ended as {status}; deploy again to ask anew"
+
+
+def test_a_rule_answers_nobody_for_an_execution_that_nobody_waits_for(load: Load, inbox: Any) -> None:
+    event = {"detail": {"name": "person-1", "status": "ABORTED", "input": json.dumps({"model": {}})}}
+    load("answer_cloudformation").handler(event, None)
+    assert inbox.answers == []
 
 
 class TestDelivery:

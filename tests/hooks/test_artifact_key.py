@@ -114,7 +114,7 @@ class TestSourceDigest:
     """From the objects under a prefix, against S3."""
 
     def digest(self, load: Load, prefix: str = "minilm/") -> str:
-        digest: str = load("aws").source_digest(load("model_request").Source("s3", "models", prefix))
+        digest: str = load("aws").source(load("model_request").Source("s3", "models", prefix))[0]
         return digest
 
     def test_same_files_elsewhere_and_later_have_the_same_digest(self, load: Load, aws: Any) -> None:
@@ -147,12 +147,12 @@ class TestSourceDigest:
     def test_a_missing_bucket_is_one_clear_error(self, load: Load, aws: Any) -> None:
         source = load("model_request").Source("s3", "nowhere", "minilm/")
         with pytest.raises(load("artifact").SourceError, match="there is no bucket 'nowhere'"):
-            load("aws").source_digest(source)
+            load("aws").source(source)
 
     def test_a_missing_asset_is_one_clear_error(self, load: Load, aws: Any) -> None:
         source = load("model_request").Source("asset", "assets", f"{'c' * 64}.zip")
         with pytest.raises(load("artifact").SourceError, match="there is no object s3://assets/c"):
-            load("aws").source_digest(source)
+            load("aws").source(source)
 
     def test_nothing_is_downloaded(self, load: Load, aws: Any) -> None:
         aws.put("models", "minilm/model.pt", b"weights")

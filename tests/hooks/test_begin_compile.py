@@ -20,9 +20,22 @@ def begin(load: Load, aws: Any, model: dict[str, Any]) -> Begin:
     aws.put("models", "minilm/model.pt", b"weights")
     module = load("begin_compile")
 
-    def call(execution: str = "request-1", has: str = "", **changed: Any) -> dict[str, Any]:
-        request = {"PhysicalResourceId": has} if has else {}
-        event = {"model": {**model, **changed}, "request": request, "execution": execution}
+    def call(
+        execution: str = "request-1",
+        has: str = "",
+        force: bool = False,
+        asked_at: int | None = None,
+        obtained: list[dict[str, Any]] | None = None,
+        **changed: Any,
+    ) -> dict[str, Any]:
+        event = {
+            "model": {**model, **changed},
+            **({"request": {"PhysicalResourceId": has}} if has else {}),
+            "execution": execution,
+            "force": force,
+            "asked_at": asked_at or int(time.time()),
+            "obtained": obtained or [],
+        }
         answer: dict[str, Any] = module.handler(event, None)
         return answer
 
@@ -43,7 +56,7 @@ def test_a_new_artifact_is_leased_to_the_one_who_asks(begin: Begin, aws: Any) ->
         "target": "inf2",
         "sdk": "2.31.1",
     }
-    # The compile's own limit of two hours, and ten minutes to find a host.
+    # The compile's own limit of two hours, and ten minutes beside it.
     assert before + 7800 <= int(item["lease_expires"]) <= int(time.time()) + 7800
 
 
@@ -105,13 +118,83 @@ def test_an_expired_lease_is_taken_over_with_a_new_attempt(begin: Begin, aws: An
     assert aws.item(dead["key"])["lease_owner"] == "request-2"
 
 
-def test_a_failed_artifact_is_tried_again(begin: Begin, aws: Any) -> None:
-    key = begin()["key"]
-    aws.set(key, state="failed", attempt="old", reason="out of memory", log_url="https://log")
+class TestFailedBefore:
+    """A failure that is final is remembered; others are tried again."""
+
+    @pytest.fixture
+    def key(self, begin: Begin) -> str:
+        found: str = begin("maker")["key"]
+        return found
+
+    @pytest.fixture
+    def failed(self, aws: Any, key: str) -> Callable[..., None]:
+        def fail(**fields: Any) -> None:
+            item = {
+                "artifact_key": {"S": key},
+                "state": {"S": "failed"},
+                "attempt": {"S": "old"},
+                "reason": {"S": "operator Foo is not supported"},
+                "log_url": {"S": "https://log"},
+                "failed_at": {"N": str(fields.pop("failed_at", 1_800_000_000))},
+                **fields,
+            }
+            aws.dynamodb.put_item(TableName="registry", Item=item)
+
+        return fail
+
+    def test_what_is_not_final_is_tried_again(self, begin: Begin, aws: Any, key: str, failed: Any) -> None:
+        failed(final={"BOOL": False})
+        again = begin("request-2")
+        assert again["status"] == "leased"
+        assert again["attempt"] != "old"
+        assert "reason" not in aws.item(key)
+
+    def test_what_version_0_1_0_recorded_is_tried_again(self, begin: Begin, failed: Any) -> None:
+        failed()
+        assert begin("request-2")["status"] == "leased"
+
+    def test_what_is_final_is_answered_and_nothing_is_started(
+        self, begin: Begin, aws: Any, key: str, failed: Any
+    ) -> None:
+        failed(final={"BOOL": True})
+        item, objects = aws.item(key), aws.keys("artifacts")
+        answer = begin("request-2")
+        assert (answer["status"], answer["key"], answer["log_url"]) == ("failed", key, "https://log")
+        assert answer["reason"].startswith("operator Foo is not supported\n(It failed so at 2027-01-15 08:00 UTC")
+        assert answer["reason"].endswith("neuron-cdk models compile minilm --force)")
+        assert (aws.item(key), aws.keys("artifacts")) == (item, objects)
+
+    def test_another_key_is_tried(self, begin: Begin, failed: Any) -> None:
+        failed(final={"BOOL": True})
+        assert begin("request-2", Sdk="2.32.0")["status"] == "leased"
+
+    def test_force_tries_again_what_failed_before_it_asked(self, begin: Begin, failed: Any) -> None:
+        failed(final={"BOOL": True})
+        assert begin("request-2", force=True, asked_at=1_800_000_001)["status"] == "leased"
+
+    def test_force_is_satisfied_by_an_attempt_that_failed_since_it_asked(self, begin: Begin, failed: Any) -> None:
+        failed(final={"BOOL": True}, failed_at=1_800_000_010)
+        assert begin("request-2", force=True, asked_at=1_800_000_001)["status"] == "failed"
+
+    def test_several_who_force_start_one_compile(self, begin: Begin, failed: Any) -> None:
+        failed(final={"BOOL": True})
+        answers = [begin(f"request-{n}", force=True, asked_at=1_900_000_000)["status"] for n in range(4)]
+        assert answers == ["leased", "waiting", "waiting", "waiting"]
+
+    @pytest.mark.parametrize(("minutes", "status"), [("120", "failed"), ("60", "failed"), ("121", "leased")])
+    def test_what_ran_out_of_its_time_is_tried_with_more(
+        self, begin: Begin, failed: Any, minutes: str, status: str
+    ) -> None:
+        failed(final={"BOOL": True}, failed_minutes={"N": "120"})
+        assert begin("request-2", TimeoutMinutes=minutes)["status"] == status
+
+
+def test_what_housekeeping_is_removing_is_compiled_anew(begin: Begin, aws: Any) -> None:
+    key = begin("maker")["key"]
+    aws.set(key, state="retiring", attempt="a1", artifact_uri="s3://artifacts/x/", retired_at=1, deleting=2)
     again = begin("request-2")
     assert again["status"] == "leased"
-    assert again["attempt"] != "old"
-    assert "reason" not in aws.item(key)
+    assert not {"retired_at", "deleting"} & aws.item(key).keys()
 
 
 class TestHit:
@@ -148,9 +231,9 @@ def test_every_decision_is_one_json_line_with_key_and_execution(begin: Begin, de
     begin("request-1")
     begin("request-2")
     lines = decisions()
-    assert [line["decision"] for line in lines] == ["leased", "leased before", "waiting"]
+    assert [line["decision"] for line in lines] == ["miss", "started", "leased before", "waiting"]
     assert {line["key"] for line in lines} == {answer["key"]}
-    assert [line["execution"] for line in lines] == ["request-1", "request-1", "request-2"]
+    assert [line["execution"] for line in lines] == ["request-1", "request-1", "request-1", "request-2"]
 
 
 @pytest.mark.parametrize(
@@ -178,17 +261,8 @@ def published(begin: Begin, load: Load, aws: Any) -> str:
     """The key of an artifact that is ready, whose source has gone since."""
     leased = begin()
     registry = load("registry")
-    update = registry.publish(
-        "registry",
-        leased["key"],
-        attempt=leased["attempt"],
-        artifact_uri="s3://artifacts/it/",
-        manifest_sha256="0" * 64,
-        compile_seconds=1.5,
-        job_name="job",
-        host="ml.m5.2xlarge",
-        now=1,
-    )
+    fields = {"artifact_uri": "s3://artifacts/it/", "compile_seconds": 1.5}
+    update = registry.publish("registry", leased["key"], fields, attempt=leased["attempt"], now=1)
     aws.dynamodb.update_item(**update)
     aws.s3.delete_object(Bucket="models", Key="minilm/model.pt")
     return str(leased["key"])

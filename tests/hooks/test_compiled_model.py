@@ -49,7 +49,7 @@ def test_the_execution_gets_the_request_the_model_and_a_deadline(
     started(states, request_event)
     load("compiled_model").handler(request_event, None)
     (document,) = given
-    assert document["model"] == model
+    assert (document["model"], document["trigger"], document["force"]) == (model, "deploy", False)
     assert document["poll_seconds"] == 15
     assert document["deadline"] - time.time() == pytest.approx(3300, abs=30)
     assert document["request"]["ResponseURL"] == request_event["ResponseURL"]
@@ -66,15 +66,68 @@ def test_a_request_delivered_twice_is_started_once(
     assert inbox.answers == []
 
 
-def test_a_delete_succeeds_and_touches_nothing(
-    load: Load, states: Stubber, request_event: dict[str, Any], inbox: Any
-) -> None:
-    event = {**request_event, "RequestType": "Delete", "PhysicalResourceId": "some-key"}
-    load("compiled_model").handler(event, None)
-    load("compiled_model").handler(event, None)
-    assert [(answer["Status"], answer["PhysicalResourceId"]) for answer in inbox.answers] == [
-        ("SUCCESS", "some-key")
-    ] * 2
+class TestDelete:
+    STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/models/guid"
+
+    @pytest.fixture
+    def delete(self, load: Load, request_event: dict[str, Any], inbox: Any) -> Callable[[str], dict[str, Any]]:
+        def call(key: str) -> dict[str, Any]:
+            load("compiled_model").handler({**request_event, "RequestType": "Delete", "PhysicalResourceId": key}, None)
+            answered: dict[str, Any] = inbox.answers[-1]
+            return answered
+
+        return call
+
+    @pytest.fixture
+    def users(self, load: Load, aws: Any) -> Callable[..., None]:
+        """Make a resource have the artifact of a key."""
+
+        def use(key: str, resource: str) -> None:
+            registry = load("registry")
+            if not aws.item(key):
+                aws.set(key, state="ready", attempt="a1")
+            load("aws").update_item(registry.use("registry", key, resource, 1))
+            load("aws").update_item(registry.declare("registry", "minilm", document="{}", user=f"{resource}|{key}"))
+
+        return use
+
+    def test_it_takes_out_its_own_resource_and_no_other(self, delete: Any, users: Any, aws: Any) -> None:
+        users("k1", f"{self.STACK}|Minilm")
+        users("k1", f"{self.STACK}|Other")
+        for _ in range(2):
+            answered = delete("k1")
+            assert (answered["Status"], answered["PhysicalResourceId"]) == ("SUCCESS", "k1")
+        assert aws.item("k1")["used_by"] == [f"{self.STACK}|Other"]
+        assert aws.item("model#minilm")["users"] == [f"{self.STACK}|Other|k1"]
+
+    def test_a_new_version_that_is_rolled_back_leaves_the_old_one_its_user(
+        self, delete: Any, users: Any, aws: Any
+    ) -> None:
+        users("old", f"{self.STACK}|Minilm")
+        users("new", f"{self.STACK}|Minilm")
+        delete("new")
+        assert "used_by" not in aws.item("new")
+        assert aws.item("old")["used_by"] == [f"{self.STACK}|Minilm"]
+        assert aws.item("model#minilm")["users"] == [f"{self.STACK}|Minilm|old"]
+
+    def test_the_model_is_still_known_by_name_when_nobody_has_it(self, delete: Any, users: Any, aws: Any) -> None:
+        users("k1", f"{self.STACK}|Minilm")
+        delete("k1")
+        assert aws.item("model#minilm")["document"] == "{}"
+
+    def test_what_was_never_made_is_deleted_and_leaves_nothing(self, delete: Any, aws: Any) -> None:
+        assert delete("none-0f7a")["Status"] == "SUCCESS"
+        assert aws.item("none-0f7a") == {}
+
+    def test_it_succeeds_though_the_registry_cannot_be_written(
+        self, delete: Any, load: Load, monkeypatch: pytest.MonkeyPatch, decisions: Any
+    ) -> None:
+        def broken(_: Any) -> bool:
+            raise RuntimeError("throttled")
+
+        monkeypatch.setattr(load("aws"), "update_item", broken)
+        assert delete("k1")["Status"] == "SUCCESS"
+        assert [line["error"] for line in decisions()] == ["RuntimeError: throttled"]
 
 
 def test_properties_that_cannot_be_read_fail_the_resource_at_once(

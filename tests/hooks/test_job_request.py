@@ -18,16 +18,26 @@ def job(load: Load, model: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     def build(**changed: Any) -> dict[str, Any]:
         wanted = load("model_request").parse({**model, **changed})
         settings = load("settings").load(load("settings").BeginCompile)
-        request: dict[str, Any] = load("job").compile_input(wanted, "ab" * 32, "0123abcd", settings)
+        request: dict[str, Any] = load("job").compile_input(
+            wanted, "ab" * 32, "0123abcd", settings, source=wanted.source, trigger="deploy", expires=1_000_000
+        )
         return request
 
     return build
 
 
-def test_the_whole_request_is_valid_for_sagemaker(job: Any) -> None:
-    wanted = job()
+MIRROR = {
+    "Engine": "mirror",
+    "Source": {"Kind": "huggingface", "Repository": "org/name", "Revision": "1" * 40},
+    "RoleArn": "arn:aws:iam::123456789012:role/mirror",
+}
+
+
+@pytest.mark.parametrize("changed", [{}, {"Hosts": ["ml.m5.large"]}, MIRROR], ids=["hosts", "one host", "mirror"])
+def test_the_whole_request_is_valid_for_sagemaker(job: Any, changed: dict[str, Any]) -> None:
+    wanted = job(**changed)
     request = {**wanted["job"], "ProcessingJobName": f"{wanted['execution_name']}-0"}
-    request["ProcessingResources"]["ClusterConfig"]["InstanceType"] = wanted["hosts"][0]
+    request["ProcessingResources"]["ClusterConfig"] |= wanted["plan"]["cluster"]
     shape = (
         botocore.session.get_session().get_service_model("sagemaker").operation_model("CreateProcessingJob").input_shape
     )
@@ -83,3 +93,27 @@ def test_an_image_with_a_known_digest_is_pulled_by_it(job: Any) -> None:
     digest = "sha256:" + "1" * 64
     image = job(ImageDigest=digest, Image="1.dkr.ecr.r.amazonaws.com/a/b:tag")["job"]["AppSpecification"]["ImageUri"]
     assert image == f"1.dkr.ecr.r.amazonaws.com/a/b@{digest}"
+
+
+def test_a_mirror_has_a_network_a_role_of_its_own_and_no_source(job: Any) -> None:
+    request = job(**MIRROR)["job"]
+    assert request["NetworkConfig"]["EnableNetworkIsolation"] is False
+    assert request["RoleArn"] == MIRROR["RoleArn"]
+    assert [one["InputName"] for one in request["ProcessingInputs"]] == ["code", "request"]
+
+
+def test_a_compile_never_runs_under_a_role_that_its_request_names(job: Any) -> None:
+    assert job(RoleArn="arn:aws:iam::123456789012:role/mirror")["job"]["RoleArn"].endswith("role/job")
+
+
+def test_a_job_starts_early_enough_for_its_lease(job: Any) -> None:
+    # Two hours of compiling, and half an hour for what comes before and after.
+    assert job()["start_by"] == 1_000_000 - 7200 - 1800
+
+
+def test_hosts_carry_the_prices_that_are_known(job: Any) -> None:
+    assert job()["hosts"] == [{"type": "ml.m5.2xlarge", "usd_per_hour": 0.46}, {"type": "ml.m6i.2xlarge"}]
+
+
+def test_hosts_as_version_0_1_0_wrote_them_are_read(job: Any) -> None:
+    assert job(Hosts=["ml.m5.large"])["hosts"] == [{"type": "ml.m5.large"}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.stub import Stubber
@@ -112,6 +112,129 @@ def test_a_hook_that_raised_is_quoted(record: Any, aws: Any, key: str) -> None:
 def test_a_service_that_refused_is_quoted(record: Any, aws: Any, key: str) -> None:
     record({"Error": "SageMaker.ResourceLimitExceeded", "Cause": "the account-level limit is 0 Instances"})
     assert aws.item(key)["reason"] == "SageMaker.ResourceLimitExceeded: the account-level limit is 0 Instances"
+
+
+class TestFinal:
+    """What is remembered, and what is tried again by whoever asks next."""
+
+    @pytest.mark.parametrize(
+        ("error", "final"),
+        [
+            (described_job(ExitMessage="operator Foo is not supported"), True),
+            (described_job(FailureReason="AlgorithmError: , exit code: 137", ExitMessage="Killed"), True),
+            ({"Error": "ArtifactError", "Cause": json.dumps({"errorMessage": "batch-1.ort is missing"})}, True),
+            (described_job(FailureReason="CapacityError: Unable to provision", ExitMessage=""), False),
+            (described_job(FailureReason="InternalServerError: We encountered an internal error."), False),
+            (described_job(FailureReason="ClientError: image not found"), False),
+            (described_job(ProcessingJobStatus="Stopped", ProcessingStartTime=1, ProcessingEndTime=60), False),
+            (described_job(ProcessingJobStatus="Stopped", ProcessingStartTime=1, ProcessingEndTime=7202), True),
+            ({"Error": "SageMaker.AmazonSageMakerException", "Cause": "Rate exceeded (ThrottlingException)"}, False),
+            ({"Error": "SageMaker.ResourceLimitExceededException", "Cause": "the limit is 0 Instances"}, False),
+            (
+                {
+                    "Error": "States.TaskFailed",
+                    "Cause": json.dumps({"ExecutionArn": "arn:x", "Status": "ABORTED", "Input": "{}"}),
+                },
+                False,
+            ),
+        ],
+        ids=[
+            *("container", "too small", "artifact", "capacity", "lost host", "image", "stopped by hand", "time limit"),
+            *("throttled", "quota", "try stopped by hand"),
+        ],
+    )
+    def test_only_what_would_fail_again_is_final(
+        self, record: Any, load: Load, aws: Any, key: str, error: dict[str, str], final: bool
+    ) -> None:
+        with Stubber(load("aws").client("logs")) as logs:
+            logs.add_client_error("describe_log_streams", "ResourceNotFoundException")
+            record(error)
+        assert aws.item(key)["final"] is final
+
+    def test_a_time_limit_is_remembered_with_its_minutes(self, record: Any, aws: Any, key: str) -> None:
+        record(described_job(ProcessingJobStatus="Stopped", ProcessingStartTime=1, ProcessingEndTime=7202))
+        assert aws.item(key)["failed_minutes"] == "120"
+
+    def test_a_dead_execution_is_not_final(
+        self, load: Load, record: Any, aws: Any, key: str, compile_input: Any
+    ) -> None:
+        detail = {"name": "n", "status": "ABORTED", "input": json.dumps(compile_input)}
+        load("record_failure").handler({"detail": detail}, None)
+        assert aws.item(key)["final"] is False
+
+
+class TestCost:
+    ON_HOST: ClassVar = {
+        "ExitMessage": "error",
+        "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+    }
+
+    @pytest.mark.parametrize(
+        ("start", "end"),
+        [
+            (1_800_000_000_000, 1_800_001_800_000),
+            (1_800_000_000, 1_800_001_800),
+            ("2027-01-15T08:00:00Z", "2027-01-15T08:30:00Z"),
+        ],
+        ids=["milliseconds", "seconds", "text"],
+    )
+    def test_a_failed_compile_costs_what_its_host_does(
+        self, record: Any, aws: Any, key: str, start: Any, end: Any
+    ) -> None:
+        record(described_job(**self.ON_HOST, ProcessingStartTime=start, ProcessingEndTime=end))
+        assert (aws.item(key)["host"], aws.item(key)["usd"]) == ("ml.m5.large", "0.0575")
+
+    def test_a_cost_without_a_price_is_left_out(self, record: Any, aws: Any, key: str) -> None:
+        job = {**self.ON_HOST, "ProcessingResources": {"ClusterConfig": {"SelectedInstanceType": "ml.m5.xlarge"}}}
+        record(described_job(**job, ProcessingStartTime=1, ProcessingEndTime=1801))
+        assert aws.item(key)["host"] == "ml.m5.xlarge"
+        assert "usd" not in aws.item(key)
+
+
+class TestAnotherTry:
+    @pytest.fixture
+    def consider(self, load: Load, record: Any, compile_input: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+        def call(error: dict[str, str], **changed: Any) -> dict[str, Any]:
+            plan = load("tries").first([host["type"] for host in compile_input["hosts"]])
+            event = {"compile": {**compile_input, **changed}, "error": error, "plan": plan}
+            answer: dict[str, Any] = load("record_failure").handler(event, None)
+            return answer
+
+        return call
+
+    def test_what_may_pass_is_tried_again_and_nothing_is_recorded(self, consider: Any, aws: Any, key: str) -> None:
+        item = aws.item(key)
+        answer = consider(described_job(FailureReason="InternalServerError: try again"))
+        assert (answer["again"], answer["plan"]["number"], answer["wait_seconds"]) == (True, 1, 30)
+        assert aws.item(key) == item
+
+    def test_a_failed_container_is_not(self, consider: Any, aws: Any, key: str) -> None:
+        assert consider(described_job(ExitMessage="error"))["again"] is False
+        assert aws.item(key)["state"] == "failed"
+
+    def test_no_try_begins_that_would_outlive_its_lease(self, consider: Any, aws: Any, key: str) -> None:
+        answer = consider(described_job(FailureReason="CapacityError: none"), start_by=1)
+        assert answer["again"] is False
+        assert aws.item(key)["final"] is False
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            {
+                "Error": "States.TaskFailed",
+                "Cause": json.dumps({"ExecutionArn": "arn:x", "Status": "FAILED", "Error": "States.Runtime"}),
+            },
+            {
+                "Error": "SageMaker.AmazonSageMakerException",
+                "Cause": "ClusterConfig must have InstanceType (Error Code: ValidationException)",
+            },
+        ],
+        ids=["Step Functions", "SageMaker"],
+    )
+    def test_where_preferences_are_not_known_each_type_is_tried_alone(
+        self, consider: Any, error: dict[str, str]
+    ) -> None:
+        assert consider(error)["plan"]["cluster"] == {"InstanceType": "ml.m5.large", "InstanceCount": 1}
 
 
 def test_the_same_event_twice_changes_nothing(record: Any, aws: Any, key: str) -> None:

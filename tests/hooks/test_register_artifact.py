@@ -22,16 +22,21 @@ class Attempt:
 
     def __init__(self, load: Load, aws: Any, wanted: dict[str, Any]) -> None:
         self._module, self._aws, self.wanted = load("register_artifact"), aws, wanted
+        self.ran: dict[str, Any] = {}
+        self.plan: dict[str, Any] | None = None
         self.files = {"batch-1.ort": b"program", "compile.log": b"log"}
-        self.manifest = {
+        self.manifest: dict[str, Any] = {
             "schema": 1,
             "artifact_key": wanted["key"],
             "compile_seconds": 12.5,
-            "files": [
-                {"path": path, "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
-                for path, body in self.files.items()
-            ],
         }
+        self.list_files()
+
+    def list_files(self) -> None:
+        self.manifest["files"] = [
+            {"path": path, "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
+            for path, body in self.files.items()
+        ]
 
     def upload(self, **more: Any) -> None:
         prefix = f"artifacts/{self.wanted['key']}/{self.wanted['attempt']}/"
@@ -40,7 +45,9 @@ class Attempt:
         self._aws.put("artifacts", prefix + "manifest.json", json.dumps(self.manifest).encode())
 
     def register(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self._module.handler({"compile": self.wanted, "job": JOB}, None)
+        answer: dict[str, Any] = self._module.handler(
+            {"compile": self.wanted, "job": JOB | self.ran, "plan": self.plan}, None
+        )
         return answer
 
 
@@ -74,6 +81,52 @@ def test_a_whole_artifact_is_published(attempt: Attempt, aws: Any) -> None:
     }
     assert item["manifest_sha256"] == hashlib.sha256(json.dumps(attempt.manifest).encode()).hexdigest()
     assert "lease_owner" not in item
+
+
+def test_a_compile_costs_what_the_chosen_host_does_and_what_was_tried_before(attempt: Attempt, aws: Any) -> None:
+    attempt.upload()
+    attempt.ran = {
+        "ProcessingResources": {"ClusterConfig": {"SelectedInstanceType": "ml.m5.large"}},
+        "ProcessingStartTime": 1_800_000_000_000,
+        "ProcessingEndTime": 1_800_003_600_000,
+    }
+    attempt.plan = {"usd": 0.01}
+    attempt.register()
+    item = aws.item(attempt.wanted["key"])
+    assert (item["host"], item["usd"]) == ("ml.m5.large", "0.125")
+
+
+def test_a_cost_without_a_price_is_left_out(attempt: Attempt, aws: Any) -> None:
+    attempt.upload()
+    attempt.ran = {"ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.xlarge"}}}
+    attempt.register()
+    assert "usd" not in aws.item(attempt.wanted["key"])
+
+
+def test_what_is_published_is_in_use_and_links_its_log(attempt: Attempt, aws: Any) -> None:
+    attempt.upload()
+    attempt.register()
+    item = aws.item(attempt.wanted["key"])
+    assert item["last_used"] == item["registered_at"] == item["users_since"]
+    assert item["log_url"].endswith("job-0")
+
+
+def test_the_verification_is_in_the_registry(attempt: Attempt, aws: Any) -> None:
+    attempt.manifest["verification"] = {"ran": ["files", "loads"], "left": [], "max_error": 1e-6}
+    attempt.upload()
+    attempt.register()
+    assert json.loads(aws.item(attempt.wanted["key"])["verification"])["ran"] == ["files", "loads"]
+
+
+def test_a_mirror_has_a_digest_of_the_repository_and_not_of_the_log(attempt: Attempt, load: Load, aws: Any) -> None:
+    attempt.wanted = {**attempt.wanted, "engine": "mirror"}
+    attempt.files = {"repository/model.safetensors": b"weights", "compile.log": b"log"}
+    attempt.list_files()
+    attempt.upload()
+    attempt.register()
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    digest = load("artifact").files_digest([("repository/model.safetensors", 7, sha256)])
+    assert aws.item(attempt.wanted["key"])["content_digest"] == digest
 
 
 def test_the_same_event_twice_changes_nothing(attempt: Attempt, aws: Any) -> None:

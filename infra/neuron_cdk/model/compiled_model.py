@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import CustomResource, Duration, Stack, Token
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from .. import spec
-from ..catalog import regions, software
+from ..catalog import prices, regions, software
 from .pipeline import CompilePipeline
 
 # A compile's scratch space: the source, the compiler's intermediate files, the artifact.
 _VOLUME_GIB = 100
+_MIRROR_MINUTES = 120
+
+ONE_PROGRAM_A_SHAPE = ("onnxruntime", "tensorflow-neuronx", "torch-neuron", "torch-neuronx")
+"""Engines whose artifact is a program for each shape: each shape is compiled as an artifact of its own, beside the
+others, and one more shape compiles that one alone. What the others make of several shapes is one whole.
+"""
 
 
 class CompiledModel(Construct):
@@ -76,28 +85,68 @@ class CompiledModel(Construct):
                     "TensorParallel": wanted.tensor_parallel,
                     "CompilerArgs": list(wanted.compiler_args),
                     "TimeoutMinutes": wanted.timeout_minutes,
-                    "Hosts": [
-                        host
-                        for host in software.compile_hosts(wanted.target, wanted.engine)
-                        if regions.sagemaker_offers(region, host, "processing")
-                    ],
+                    "Hosts": _hosts(region, software.compile_hosts(wanted.target, wanted.engine)),
                     "VolumeSizeGb": _VOLUME_GIB,
+                    "Splits": wanted.engine in ONE_PROGRAM_A_SHAPE,
+                    **self._mirror(model, image, region),
                 }
             },
         )
         self.artifact_key = resource.get_att_string("ArtifactKey")
         self.artifact_uri = resource.get_att_string("ArtifactUri")
 
-    def _source(self, model: spec.Model) -> dict[str, str]:
+    def _source(self, model: spec.Model) -> dict[str, Any]:
         source = model.source
+        include = list(source.include)
         if isinstance(source, spec.S3Source):
             bucket, _, prefix = source.s3.removeprefix("s3://").partition("/")
             self.pipeline.allow_source(bucket, prefix)
-            return {"Kind": "s3", "Bucket": bucket, "Prefix": prefix}
+            if source.watch:
+                self.pipeline.watch_source(self.name, bucket, prefix)
+            return {"Kind": "s3", "Bucket": bucket, "Prefix": prefix, "Include": include}
         if isinstance(source, spec.PathSource):
             asset = s3_assets.Asset(self, "Source", path=str(Path(source.path).resolve()))
             self.pipeline.allow_source(asset.s3_bucket_name, asset.s3_object_key)
-            return {"Kind": "asset", "Bucket": asset.s3_bucket_name, "Key": asset.s3_object_key}
-        raise ValueError(
-            f"model {self.name!r}: a Hugging Face source is not built yet; mirror it to S3 and give its prefix"
-        )
+            return {"Kind": "asset", "Bucket": asset.s3_bucket_name, "Key": asset.s3_object_key, "Include": include}
+        if source.mirror:
+            self.pipeline.allow_source(*source.mirror.removeprefix("s3://").split("/", 1))
+        return {
+            "Kind": "huggingface",
+            "Repository": source.huggingface,
+            "Revision": source.revision,
+            "Include": include,
+            "TokenSecretArn": source.token or "",
+            "MirrorPrefix": source.mirror or "",
+        }
+
+    def _mirror(self, model: spec.Model, image: software.Software, region: str) -> dict[str, Any]:
+        """How a Hugging Face source is fetched: with the Python of the image that compiles it, on a small host."""
+        source = model.source
+        if not isinstance(source, spec.HuggingFaceSource) or source.mirror:
+            return {}
+        role = self.pipeline.allow_mirror(image.image, source.token)
+        return {
+            "Mirror": {
+                "Image": image.image,
+                "ImageDigest": image.image_digest or "",
+                "Sdk": image.sdk,
+                "Hosts": _hosts(region, software.compile_hosts("cpu", "onnxruntime")),
+                "TimeoutMinutes": _MIRROR_MINUTES,
+                "VolumeSizeGb": max(_VOLUME_GIB, math.ceil(2 * (model.size_gb or 0))),
+                "RoleArn": role.role_arn,
+            }
+        }
+
+
+def _hosts(region: str, hosts: Sequence[str]) -> list[dict[str, str]]:
+    """Those that SageMaker has in the region, each with its list price for an hour (``UsdPerHour``, "" where the
+    catalogue has none), by which the cost of a compile is reckoned.
+
+    The catalogue's figures are those of endpoints; their source says that a processing hour costs the same to a cent.
+    """
+    priced = ((host, prices.sagemaker_hourly(region, host)) for host in hosts)
+    return [
+        {"Type": host, "UsdPerHour": f"{price.usd:g}" if price else ""}
+        for host, price in priced
+        if regions.sagemaker_offers(region, host, "processing")
+    ]

@@ -12,6 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ..hook_function import HookFunction
+from ..place import arn
 from ..roles import Allow, service_role
 from .store import ArtifactStore
 
@@ -102,6 +103,24 @@ class StateMachine(Construct):
             tracing_configuration={"enabled": True},
         )
         self.arn = self.resource.attr_arn
+
+    def may_be_run(self) -> list[Allow]:
+        """What another machine needs to run this one and wait for it (``startExecution.sync``).
+
+        Source: Step Functions guide, "IAM policies for nested workflows": the rule is how it learns of the end.
+        """
+        return [
+            Allow(["states:StartExecution"], [self.arn]),
+            Allow(
+                ["states:DescribeExecution", "states:StopExecution"],
+                [arn(self, "states", f"execution:{self.resource.attr_name}:*")],
+                why="executions get their names when they are started",
+            ),
+            Allow(
+                ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+                [arn(self, "events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")],
+            ),
+        ]
 
     def when_it_dies(self, scope: Construct, construct_id: str, hook: HookFunction) -> None:
         """Call a hook when an execution fails, is aborted or times out: the last two never reach their last state.

@@ -1,4 +1,4 @@
-"""The compile pipeline: five hooks, two state machines, the role a compile job runs under."""
+"""The compile pipeline: six hooks, three state machines, the roles its jobs run under."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from ..network.security_groups import client_security_group
 from ..network.shape import Vpc
 from ..place import arn, partition
 from ..roles import Allow, also_allow, pull_image, sagemaker_role
+from .alarms import PipelineAlarms
+from .housekeeping import KEEP_DAYS, Housekeeping
 from .machinery import StateMachine, invoke, model_hook
-from .state_machines import compile_machine, request_machine
+from .metrics import ModelMetrics
+from .state_machines import compile_machine, job_machine, request_machine
 from .store import ArtifactStore
+from .telling import telling_rights
+from .watch import SourceWatch
 
 # CloudFormation waits an hour for a custom resource; five minutes of it are left for the answer to be given.
 DEADLINE = Duration.minutes(55)
 # What a lease lasts beyond the compile's own limit: finding a host and starting it.
-LEASE_MARGIN = Duration.minutes(30)
+LEASE_MARGIN = Duration.minutes(60)
+# What joins parts copies gigabytes, S3 to S3.
+_JOIN_SECONDS = 900
 
 
-class CompilePipeline(Construct):
+class CompilePipeline(Construct, ModelMetrics):
     """Compiles each model once, whoever asks and however often.
 
     Lambda orchestrates and never compiles: ``neuronx-cc`` needs gigabytes and up to an hour, so it runs in a SageMaker
@@ -37,7 +44,11 @@ class CompilePipeline(Construct):
     CloudFormation cannot move a custom resource to another token.
 
     :param poll: how often a request that waits looks at the registry.
+    :param keep_days: how long an artifact that nobody uses is kept after it was used last.
     """
+
+    alarms: PipelineAlarms
+    """Without actions: ``for alarm in pipeline.alarms: alarm.add_alarm_action(…)``."""
 
     def __init__(
         self,
@@ -47,6 +58,7 @@ class CompilePipeline(Construct):
         store: ArtifactStore,
         vpc: Vpc,
         poll: Duration | None = None,
+        keep_days: int = KEEP_DAYS,
     ) -> None:
         super().__init__(scope, construct_id)
         self.store = store
@@ -56,9 +68,13 @@ class CompilePipeline(Construct):
         group = client_security_group(
             self, "JobSecurityGroup", vpc=vpc, description="Compile jobs: TLS to AWS, nothing in"
         ).attr_group_id
-        self.job_role = self._job_role(vpc, group)
+        self._vpc, self._security_group = vpc, group
+        self.job_role = self._job_role("JobRole")
+        self._mirror_role: iam.Role | None = None
+        self._watch: SourceWatch | None = None
         registry, bucket = store.registry.table_name, store.bucket.bucket_name
 
+        telling = telling_rights(self)
         register = self._hook(
             "Register",
             "register_artifact",
@@ -66,6 +82,19 @@ class CompilePipeline(Construct):
             store.items("dynamodb:UpdateItem"),
             store.objects("artifacts/*", "s3:GetObject", why="artifacts of every key"),
             store.listing("artifacts/*"),  # so that a missing object is "not found" and not "denied"
+            telling,
+        )
+        join = model_hook(
+            self,
+            "Join",
+            store=store,
+            entry="join_parts",
+            environment={"ARTIFACT_BUCKET": bucket},
+            allow=(
+                store.objects("artifacts/*", "s3:GetObject", "s3:PutObject", why="artifacts of every key"),
+                store.listing("artifacts/*"),
+            ),
+            timeout_seconds=_JOIN_SECONDS,
         )
         record_failure = self._hook(
             "RecordFailure",
@@ -77,11 +106,11 @@ class CompilePipeline(Construct):
                 [arn(self, "logs", "log-group:/aws/sagemaker/ProcessingJobs:*")],
                 why="SageMaker names a job's log streams after the job and a number of its own",
             ),
+            telling,
         )
-        self._compile = self._machine(
-            "Compile",
-            compile_machine(register=register.function_arn, record_failure=record_failure.function_arn),
-            invoke(register, record_failure),
+        self._job = self._machine(
+            "JobRun",
+            job_machine(),
             Allow(
                 [
                     "sagemaker:AddTags",
@@ -93,16 +122,23 @@ class CompilePipeline(Construct):
                 [arn(self, "sagemaker", "processing-job/*")],
                 why="jobs are named after artifact keys, which are known when they are made",
             ),
-            Allow(
-                ["iam:PassRole"],
-                [self.job_role.role_arn],
-                when={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
+            _pass_role(self.job_role),
             # How Step Functions learns that a job it waits for has ended: a rule of its own, by this name.
             Allow(
                 ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
                 [arn(self, "events", "rule/StepFunctionsGetEventsForSageMakerProcessingJobsRule")],
             ),
+        )
+        self._compile = self._machine(
+            "Compile",
+            compile_machine(
+                job_machine=self._job.arn,
+                join=join.function_arn,
+                register=register.function_arn,
+                record_failure=record_failure.function_arn,
+            ),
+            invoke(join, register, record_failure),
+            *self._job.may_be_run(),
         )
         self.compile_machine = self._compile.resource
         begin = self._hook(
@@ -120,9 +156,12 @@ class CompilePipeline(Construct):
             },
             store.items("dynamodb:GetItem", "dynamodb:UpdateItem"),
             store.objects("requests/*", "s3:PutObject", why="requests for every key"),
+            telling,
         )
         self._begin = begin
-        answer = self._hook("Answer", "answer_cloudformation", {})
+        answer = self._hook(
+            "Answer", "answer_cloudformation", {"REGISTRY_TABLE": registry}, store.items("dynamodb:UpdateItem")
+        )
         self._request = self._machine(
             "Request",
             request_machine(
@@ -138,19 +177,26 @@ class CompilePipeline(Construct):
             Allow(["states:StartExecution"], [self.compile_machine.attr_arn]),
         )
         self.request_machine = self._request.resource
+        # It runs itself for what must be an artifact first: a policy of its own, or role and machine would need each
+        # other before either is there.
+        also_allow(self._request.role, *self._request.may_be_run())
         self._compile.when_it_dies(self, "CompileDied", record_failure)
         self._request.when_it_dies(self, "RequestDied", answer)
         entry = self._hook(
             "CompiledModel",
             "compiled_model",
             {
+                "REGISTRY_TABLE": registry,
                 "REQUEST_MACHINE_ARN": self.request_machine.attr_arn,
                 "DEADLINE_SECONDS": str(DEADLINE.to_seconds()),
                 "POLL_SECONDS": str((poll or Duration.seconds(15)).to_seconds()),
             },
             Allow(["states:StartExecution"], [self.request_machine.attr_arn]),
+            store.items("dynamodb:UpdateItem"),
         )
         self.service_token = entry.function_arn
+        self.housekeeping = Housekeeping(self, "Housekeeping", store=store, keep_days=keep_days)
+        self.alarms = PipelineAlarms(self, "Alarms")
 
     def allow_source(self, bucket: str, prefix: str) -> None:
         """Let the pipeline read one model's source: its digest is taken by ``Begin``, its content by the job."""
@@ -161,9 +207,44 @@ class CompilePipeline(Construct):
         self._begin.role.allow(listing, Allow(["s3:GetObject", "s3:GetObjectVersion"], files, why=why))
         also_allow(self.job_role, listing, Allow(["s3:GetObject"], files, why=why))
 
+    def watch_source(self, name: str, bucket: str, prefix: str) -> None:
+        """Have a model compiled again when something is uploaded under its prefix, which ends in ``/``."""
+        if self._watch is None:
+            self._watch = SourceWatch(
+                self, "Watch", store=self.store, request_machine_arn=self.request_machine.attr_arn
+            )
+        self._watch.add(name, bucket, prefix)
+
     def allow_image(self, image: str) -> None:
         """Let compile jobs pull one image, given by its URI in a private registry."""
         also_allow(self.job_role, pull_image(image))
+
+    def allow_mirror(self, image: str, token_secret_arn: str | None) -> iam.Role:
+        """Let the pipeline fetch a Hugging Face repository; gives the role that the job which does it runs under.
+
+        That job alone has a network of its own and may read secrets. Compile jobs may then read artifacts, among which
+        the mirrors are.
+        """
+        if self._mirror_role is None:
+            self._mirror_role = self._job_role("MirrorRole")
+            also_allow(self._job.role, _pass_role(self._mirror_role))
+            also_allow(
+                self.job_role,
+                self.store.objects("artifacts/*", "s3:GetObject", why="mirrors are artifacts of keys made at deploy"),
+            )
+        also_allow(self._mirror_role, pull_image(image))
+        if token_secret_arn:
+            also_allow(
+                self._mirror_role,
+                Allow(["secretsmanager:GetSecretValue"], [token_secret_arn]),
+                Allow(
+                    ["kms:Decrypt"],
+                    [arn(self, "kms", "key/*")],
+                    why="a secret may be under a key of its owner, whose id only the secret knows",
+                    when={"StringEquals": {"kms:EncryptionContext:SecretARN": token_secret_arn}},
+                ),
+            )
+        return self._mirror_role
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
@@ -173,16 +254,16 @@ class CompilePipeline(Construct):
     def _machine(self, construct_id: str, definition: dict[str, Any], *allow: Allow) -> StateMachine:
         return StateMachine(self, construct_id, store=self.store, definition=definition, allow=allow)
 
-    def _job_role(self, vpc: Vpc, security_group_id: str) -> iam.Role:
+    def _job_role(self, construct_id: str) -> iam.Role:
         jobs_bucket = f"arn:{partition()}:s3:::{self._jobs.s3_bucket_name}"
         code = self._jobs.s3_object_key
         return sagemaker_role(
             self,
-            "JobRole",
+            construct_id,
             key=self.store.key,
             log_group="/aws/sagemaker/ProcessingJobs",
-            vpc=vpc,
-            security_group_id=security_group_id,
+            vpc=self._vpc,
+            security_group_id=self._security_group,
             allow=[
                 self.store.objects("requests/*", "s3:GetObject", why="the role serves jobs of every key"),
                 self.store.objects("artifacts/*", "s3:PutObject", why="the role serves jobs of every key"),
@@ -191,3 +272,11 @@ class CompilePipeline(Construct):
                 Allow(["s3:ListBucket"], [jobs_bucket], when={"StringEquals": {"s3:prefix": code}}),
             ],
         )
+
+
+def _pass_role(role: iam.Role) -> Allow:
+    return Allow(
+        ["iam:PassRole"],
+        [role.role_arn],
+        when={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+    )

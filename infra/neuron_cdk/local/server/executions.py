@@ -5,6 +5,8 @@ description as the cause, and stops the job when the execution is stopped. Error
 the SDK's classes: ``SageMaker.ResourceLimitExceededException``, or ``SageMaker.AmazonSageMakerException`` for those
 without one.
 
+``startExecution.sync`` runs an execution that is listed, tells of its end and can be stopped, as any other.
+
 Wait states wait by the server's clock.
 """
 
@@ -31,6 +33,7 @@ _machines = patching.original(stepfunctions, "_state_machines")
 _dispatch = patching.original(stepfunctions, "_SERVICE_DISPATCH")
 _start = patching.original(stepfunctions, "_start_execution")
 _start_nested = patching.original(stepfunctions, "_invoke_nested_start_execution")
+_stop = patching.original(stepfunctions, "_stop_execution")
 _run = patching.original(stepfunctions, "_run_execution")
 _fail = patching.original(stepfunctions, "_fail_execution")
 _tell = patching.original(stepfunctions, "_emit_execution_status_event")
@@ -46,6 +49,7 @@ def install() -> None:
     _dispatch["arn:aws:states:::sagemaker:createProcessingJob"] = _processing_job
     patching.replace(stepfunctions, "_start_execution", _start_once)
     patching.replace(stepfunctions, "_invoke_nested_start_execution", _start_nested_by_its_names)
+    patching.replace(stepfunctions, "_invoke_nested_start_execution_sync", _run_nested)
     patching.replace(stepfunctions, "_run_execution", _run_within_its_time)
     patching.replace(stepfunctions, "_fail_execution", _fail_once)
     patching.replace(stepfunctions, "_scaled_sleep", clock.sleep)
@@ -116,6 +120,38 @@ def _start_nested_by_its_names(resource: str, request: dict[str, Any]) -> Any:
         if "." in error.error:
             raise
         raise _Failed(f"StepFunctions.{error.error.removesuffix('Exception')}Exception", error.cause) from error
+
+
+def _run_nested(resource: str, request: dict[str, Any]) -> dict[str, Any]:
+    """``states:startExecution.sync``: an execution of its own, waited for; stopped with the one that waits.
+
+    ministack runs it as an express one, which tells nobody and cannot be stopped. One that ends badly is
+    ``States.TaskFailed`` with DescribeExecution's answer as the cause.
+    """
+    waiting = _current.get()
+    arn = _start_nested_by_its_names(resource, request)["ExecutionArn"]
+    nested = _executions[arn]
+    while nested["status"] == "RUNNING":
+        if waiting is not None and waiting["status"] != "RUNNING":
+            _stop({"executionArn": arn})
+            raise _Failed("States.TaskFailed", f"the execution ended: {waiting['status']}")
+        time.sleep(_POLL_SECONDS)
+    described = {
+        "ExecutionArn": arn,
+        "Input": nested["input"],
+        "InputDetails": {"Included": True},
+        "Name": nested["name"],
+        "StartDate": nested["startDate"],
+        "StateMachineArn": nested["stateMachineArn"],
+        "Status": nested["status"],
+        "StopDate": nested["stopDate"],
+    }
+    if nested["status"] != "SUCCEEDED":
+        why = {"Error": nested.get("error"), "Cause": nested.get("cause")}
+        cause = described | {name: said for name, said in why.items() if said}
+        raise _Failed("States.TaskFailed", json.dumps(cause))
+    output = json.loads(nested["output"]) if resource.endswith(".sync:2") else nested["output"]
+    return described | {"Output": output, "OutputDetails": {"Included": True}}
 
 
 def _run_within_its_time(arn: str) -> None:

@@ -57,6 +57,11 @@ def check_quota(instance_type: str, *, usage: str) -> None:
         )
 
 
+def has_quota(instance_type: str) -> bool:
+    """Whether the account may have instances of the type at all."""
+    return _quotas.get(instance_type) != 0
+
+
 def available(instance_type: str) -> bool:
     return instance_type not in _short
 

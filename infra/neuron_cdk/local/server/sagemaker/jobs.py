@@ -38,13 +38,12 @@ def create(request: Record) -> dict[str, Any]:
     if "ClusterConfig" not in request["ProcessingResources"]:
         raise ServiceError("ValidationException", "ProcessingResources must have a ClusterConfig")
     cluster = request["ProcessingResources"]["ClusterConfig"]
-    for wanted in ("InstanceType", "InstanceCount"):
-        if wanted not in cluster:
-            raise ServiceError("ValidationException", f"ClusterConfig must have {wanted}")
-    if cluster["InstanceCount"] != 1:
+    if ("InstanceType" in cluster) == ("InstancePreferences" in cluster):
+        raise ServiceError("ValidationException", "ClusterConfig must have InstanceType or InstancePreferences")
+    if any(one.get("InstanceCount", 1) != 1 for one in (cluster, *cluster.get("InstancePreferences", ()))):
         raise ServiceError("ValidationException", "the embedded AWS runs processing jobs of one instance")
     roles.check(request["RoleArn"])
-    capacity.check_quota(cluster["InstanceType"], usage="processing job usage")
+    _check_quotas(_types(cluster))
     arn = store.arn("processing-job", name)
     moment = store.now()
     record = {key: value for key, value in request.items() if key != "Tags"}
@@ -59,6 +58,20 @@ def create(request: Record) -> dict[str, Any]:
     # The thread speaks for the account and region of this request.
     threading.Thread(target=contextvars.copy_context().run, args=(run.go,), name=f"job-{name}", daemon=True).start()
     return {"ProcessingJobArn": arn}
+
+
+def _types(cluster: Record) -> list[str]:
+    """The instance types a job may run on, in order."""
+    if "InstanceType" in cluster:
+        return [cluster["InstanceType"]]
+    return [one["InstanceType"] for one in cluster["InstancePreferences"]]
+
+
+def _check_quotas(types: Sequence[str]) -> None:
+    """Raise ``ResourceLimitExceeded`` when the account's quotas leave none of the types (inferred: of a list, the first
+    is named)."""
+    if not any(capacity.has_quota(host) for host in types):
+        capacity.check_quota(types[0], usage="processing job usage")
 
 
 def describe(request: Record) -> dict[str, Any]:
@@ -149,8 +162,11 @@ class _Run:
     def _work(self) -> Record:
         record = self._record
         cluster = record["ProcessingResources"]["ClusterConfig"]
-        if not capacity.available(cluster["InstanceType"]):
+        there = [host for host in _types(cluster) if capacity.available(host) and capacity.has_quota(host)]
+        if not there:
             raise _JobError(capacity.SHORT)
+        if "InstancePreferences" in cluster:
+            self._choose(there[0])
         reason = containers.why_not(record["AppSpecification"]["ImageUri"])
         if reason:
             raise _JobError(f"ClientError: {reason}")
@@ -170,6 +186,12 @@ class _Run:
             }
         self._upload()
         return shown | {"ProcessingJobStatus": "Completed"}
+
+    def _choose(self, host: str) -> None:
+        """DescribeProcessingJob says which of several types it is."""
+        resources = self._record["ProcessingResources"]
+        cluster = resources["ClusterConfig"] | {"SelectedInstanceType": host, "SelectedInstanceCount": 1}
+        self._record["ProcessingResources"] = resources | {"ClusterConfig": cluster}
 
     def _begin(self) -> None:
         """What SageMaker does as the job's role before its container runs."""
