@@ -62,6 +62,8 @@ class SourceWatch(Construct):
 
         :param prefix: ends in ``/``.
         """
+        if not prefix.endswith("/"):
+            raise ValueError(f"model {name!r}: what is watched is a folder; {prefix!r} must end in /")
         if name in self._watched:
             if self._watched[name] != (bucket, prefix):
                 raise ValueError(f"model {name!r} is watched at two places")
