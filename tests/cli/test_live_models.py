@@ -106,7 +106,7 @@ def test_the_current_artifact_is_the_one_that_stacks_have_whatever_came_later(aw
     found = one(aws)
     assert found.current is not None
     assert found.current.key == key("a")
-    assert found.notes == ("1 more compiling", "1 more failed")
+    assert found.notes == ("bbbbbbbbbbbb is newer", "1 more compiling", "1 more failed")
 
 
 def test_without_users_the_newest_that_is_ready_is_current(aws: Any) -> None:

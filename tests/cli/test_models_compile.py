@@ -41,6 +41,7 @@ class FakeAws:
         self.item: dict[str, Any] | None = None
         self.jobs: list[dict[str, Any]] = []
         self.lines: list[str] = []
+        self.scanned: list[dict[str, Any]] = []
         self.broken = False
 
     def client(self, _service: str, **_: Any) -> Any:
@@ -73,6 +74,12 @@ class FakeAws:
 
     def get_item(self, **_: Any) -> Any:
         return {"Item": self.item} if self.item else {}
+
+    def get_paginator(self, _operation: str) -> Any:
+        return self
+
+    def paginate(self, **_: Any) -> Any:
+        return [{"Items": self.scanned}]
 
     def list_processing_jobs(self, *, NameContains: str, **_: Any) -> Any:  # noqa: N803
         self._ask("ListProcessingJobs")
@@ -270,6 +277,23 @@ def test_progress_knows_key_state_host_and_last_line(aws: FakeAws) -> None:
     other = Compile("minilm", "arn:aws:states:us-east-1:1:execution:machine:other")
     look(aws, "registry", other)  # type: ignore[arg-type]
     assert other.state == "compiling for another request"
+
+
+def test_progress_shows_the_parts_that_come_first(aws: FakeAws) -> None:
+    from neuron_cdk.cli.compiling import Compile, look
+
+    part = {"state": {"S": "compiling"}, "model": {"S": "minilm"}, "attempt": {"S": "a1"}}
+    aws.running = 9
+    aws.scanned = [{"artifact_key": {"S": letter * 64}, **part} for letter in "ef"]
+    aws.scanned += [{"artifact_key": {"S": "model#minilm"}}, {"artifact_key": {"S": "0" * 64}, "state": {"S": "ready"}}]
+    aws.jobs = [{"ProcessingJobName": f"{'e' * 32}-a1-0"}]
+    one = Compile("minilm", "arn:aws:states:us-east-1:1:execution:machine:mine")
+    look(aws, "registry", one)  # type: ignore[arg-type]
+    assert (one.state, one.host) == ("compiling 2 parts", "ml.m5.2xlarge")
+
+    aws.scanned = []
+    look(aws, "registry", one)  # type: ignore[arg-type]
+    assert one.state == "compiling 2 parts"  # the whole registry is not read with every look
 
 
 @pytest.mark.parametrize("operation", ["GetExecutionHistory", "ListProcessingJobs"])

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from neuron_cdk.doctor.aws import AskError, CannotAskError, FailedError
 from neuron_cdk.doctor.boto import answered
 
-from .live_models import LiveModel, first_line, read_artifact
+from .live_models import Artifact, LiveModel, first_line, read_artifact, read_artifacts
 
 if TYPE_CHECKING:
     from neuron_cdk.doctor.boto import BotoAws
 
 _JOB_LOGS = "/aws/sagemaker/ProcessingJobs"
+_READ_SECONDS = 5
 _DAY_MINUTES = 24 * 60
 
 
@@ -34,6 +35,8 @@ class Compile:
     host: str = ""
     line: str = ""
     """The last one of the job's log."""
+    read_again: float = 0
+    """When the whole registry may be read again."""
     outcome: dict[str, Any] | None = None
     """What the machine ended with; None while it runs. ``status`` is ``ready`` where there is an artifact."""
 
@@ -106,10 +109,13 @@ def _look_closer(aws: BotoAws, table: str, one: Compile) -> None:
     if not one.key:
         one.key = _key(aws, one.execution_arn)
     found = read_artifact(aws, table, one.key) if one.key else None
+    if found is None:  # what it is made of comes first
+        found = _needed(aws, table, one)
+    else:
+        mine = one.execution_arn.rpartition(":")[2] == found.lease_owner
+        one.state = found.state if mine or found.state != "compiling" else "compiling for another request"
     if found is None:
         return
-    mine = one.execution_arn.rpartition(":")[2] == found.lease_owner
-    one.state = found.state if mine or found.state != "compiling" else "compiling for another request"
     # Jobs are named after the key and the attempt, and are numbered by the host types that were tried.
     stem = f"{found.key[:32]}-{found.attempt}"
     with answered("sagemaker:ListProcessingJobs"):
@@ -124,6 +130,18 @@ def _look_closer(aws: BotoAws, table: str, one: Compile) -> None:
             described = aws.client("sagemaker").describe_processing_job(ProcessingJobName=one.job)
             one.host = str(described["ProcessingResources"]["ClusterConfig"]["InstanceType"])
     one.line = first_line(next(reversed(_log(aws, one.job, 1)), one.line))
+
+
+def _needed(aws: BotoAws, table: str, one: Compile) -> Artifact | None:
+    """One of the model's parts, or its source's copy, that is being made. It reads the whole registry, so seldom."""
+    now = time.monotonic()
+    if now < one.read_again:
+        return None
+    one.read_again = now + _READ_SECONDS
+    making = [each for each in read_artifacts(aws, table) if each.model == one.model and each.state == "compiling"]
+    if making:
+        one.state = f"compiling {len(making)} part{'s' if len(making) > 1 else ''}"
+    return making[0] if making else None
 
 
 def _key(aws: BotoAws, execution_arn: str) -> str:

@@ -109,7 +109,12 @@ class LiveModel:
         others = [one for one in self.artifacts if current and one.key != current.key]
         compiling = sum(one.state == "compiling" for one in others)
         failed = [one for one in others if one.state == "failed"]
+        newer = [
+            one for one in others if current and one.state == "ready" and one.registered_at > current.registered_at
+        ]
         notes = []
+        if newer:
+            notes.append(f"{newer[0].key[:12]} is newer")
         if self.document is None:
             notes.append("not declared: cdk deploy does that")
         if compiling:
@@ -192,6 +197,11 @@ def read_artifact(aws: BotoAws, table: str, key: str) -> Artifact | None:
     with answered("dynamodb:GetItem"):
         found = aws.client("dynamodb").get_item(TableName=table, Key={"artifact_key": {"S": key}}, ConsistentRead=True)
     return artifact(found["Item"]) if "Item" in found else None
+
+
+def read_artifacts(aws: BotoAws, table: str) -> list[Artifact]:
+    """Every artifact, parts and copies of sources too. Raises ``AskError``."""
+    return [artifact(item) for item in _items(aws, table) if _NOT_AN_ARTIFACT not in item["artifact_key"]["S"]]
 
 
 def artifact(item: Item) -> Artifact:

@@ -87,13 +87,15 @@ def _wait(found: Found, begun: Sequence[Compile], *, quiet: bool) -> None:
 
     try:
         if quiet or not sys.stderr.isatty():
-            _until(look_at_all, lambda: None)
+            _until(look_at_all)
             return
         from rich.console import Console
         from rich.live import Live
 
-        with Live(_progress(begun), console=Console(stderr=True), transient=True, refresh_per_second=4) as live:
-            _until(look_at_all, lambda: live.update(_progress(begun)))
+        # Drawn by itself, so that the time goes on between two looks.
+        console = Console(stderr=True)
+        with Live(get_renderable=lambda: _progress(begun), console=console, transient=True, refresh_per_second=4):
+            _until(look_at_all)
     except KeyboardInterrupt:
         going = [one.model for one in begun if one.outcome is None]
         typer.echo(f"neuron-cdk: left; the compile goes on. {_join(found, *going)}", err=True)
@@ -105,13 +107,11 @@ def _wait(found: Found, begun: Sequence[Compile], *, quiet: bool) -> None:
         raise
 
 
-def _until(done: Callable[[], bool], meanwhile: Callable[[], None]) -> None:
+def _until(done: Callable[[], bool]) -> None:
     pause = 0.2  # a hit is there at once
     while not done():
-        meanwhile()
         time.sleep(pause)
         pause = min(pause * 1.5, _LOOK_SECONDS)
-    meanwhile()
 
 
 def _progress(begun: Sequence[Compile]) -> Table:
