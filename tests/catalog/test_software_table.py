@@ -206,6 +206,7 @@ def test_what_is_inferred_says_so_for_the_chips_concerned() -> None:
         ("trn1", "optimum", "processing", "2.20.0", "on a host that has none", "2.26.0"),
         ("inf2", "optimum", "processing", "2.27.0", "no newer Hugging Face image", "2.26.0"),
         ("trn2", "tensorflow-neuronx", "ec2", None, "TensorFlow never ran on Trainium2", None),
+        ("inf2", "tensorflow-neuronx", "processing", None, "has no way to say which chip to compile for", None),
         ("trn1", "tensorflow-neuronx", "training", None, "no SageMaker training image with TensorFlow", None),
         ("inf2", "tensorflow-neuronx", "endpoint", "2.29.0", "unsupported since SDK 2.29.0", "2.17.0"),
         ("inf2", "torch-neuronx", "endpoint", "2.24.0", "no image of that SDK is known; known are 2.31.1", "2.31.1"),
@@ -242,7 +243,7 @@ def test_the_living_cells_are_these() -> None:
         expected[chip, "vllm"] = {"endpoint", "ec2"} | ({"processing"} if chip == "trn2" else set())
         expected[chip, "neuronx-cc"] = {"processing", "ec2"}
         if chip != "trn2":
-            expected[chip, "tensorflow-neuronx"] = served
+            expected[chip, "tensorflow-neuronx"] = {"endpoint", "ec2"}
     living = {(target, engine, service) for target, engine, service in CELLS if alive(target, engine, service)}
     assert living == {(*cell, service) for cell, services in expected.items() for service in services}
 

@@ -55,6 +55,8 @@ class ImageMirror(Construct):
 
     image: str
     """``<account>.dkr.ecr.<region>.<suffix>/<repository>@sha256:…``; digest and repository are known at deploy."""
+    digest: str
+    """``sha256:…``, known at deploy."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, store: ArtifactStore, image: str, digest: str | None = None
@@ -88,7 +90,8 @@ class ImageMirror(Construct):
                 "Digest": digest or "",
             },
         )
-        self.image = f"{where}@{copy.get_att('Digest').to_string()}"
+        self.digest = copy.get_att("Digest").to_string()
+        self.image = f"{where}@{self.digest}"
 
     def _repository(self) -> ecr.CfnRepository:
         repository = resource(

@@ -217,7 +217,6 @@ _INFOS = {
     "NCDK-WARM-005": "What waits stopped loses its local disks.",
     "NCDK-DRAIN-001": "Spot leaves less time to drain.",
     "NCDK-FILE-013": "There are more findings than are shown.",
-    "NCDK-LATER-002": "The engine is not built yet.",
     "NCDK-LATER-003": "Smoke tests of a model that no endpoint serves are not built yet.",
     "NCDK-LATER-014": "Training clusters are not built yet.",
     "NCDK-LATER-015": "Budgets are not built yet.",
@@ -232,6 +231,7 @@ CODES: dict[str, Code] = {
 
 RETIRED: dict[str, str] = {
     "NCDK-LATER-001": "Built: models from Hugging Face.",
+    "NCDK-LATER-002": "Built: every engine that compiles without devices; tensorflow-neuronx: NCDK-COMPILE-005.",
     "NCDK-LATER-004": "Built: fleets serve a model.",
     "NCDK-LATER-005": "Built: reserved capacity, fallbacks and base.",
     "NCDK-LATER-006": "Built: every scaling metric of a fleet.",

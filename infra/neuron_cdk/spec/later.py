@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .deployment import Deployment, Model
+from .deployment import Deployment
 from .findings import Finding, Problem, find
 from .source import Pointer
-from .uses import ENGINES, uses
+from .uses import uses
 
 
 def later(deployment: Deployment) -> tuple[Finding, ...]:
@@ -18,7 +18,6 @@ def later(deployment: Deployment) -> tuple[Finding, ...]:
 def not_built(deployment: Deployment) -> Iterator[Problem]:
     tried = {name for pointer, name in uses(deployment) if pointer[0] == "endpoints"}
     for name, model in deployment.models.items():
-        yield from _model(("models", name), model)
         if model.smoke_test and name not in tried:
             what = "smoke tests of a model that no endpoint serves are"
             yield _later("003", ("models", name, "smoke_test"), what)
@@ -30,19 +29,13 @@ def not_built(deployment: Deployment) -> Iterator[Problem]:
         yield _later("016", ("delivery",), "delivery is")
 
 
-def _model(at: Pointer, model: Model) -> Iterator[Problem]:
-    if model.compile.engine not in ENGINES:
-        yield _later("002", (*at, "compile", "engine"), "this engine is", allowed=", ".join(ENGINES))
-
-
 def _later(
     number: str,
     at: Pointer,
     what: str,
     *,
-    allowed: str = "",
     fix: str = "leave it out for now",
     given: str | None = None,
 ) -> Problem:
     message = f"{what} not built yet: valid here, refused at synth"
-    return Problem(f"NCDK-LATER-{number}", at, message, allowed, fix, given)
+    return Problem(f"NCDK-LATER-{number}", at, message, "", fix, given)

@@ -10,9 +10,6 @@ from .deployment import Compile, Deployment
 from .endpoint import Endpoint
 from .source import Pointer
 
-ENGINES = ("torch-neuronx", "torch-neuron", "neuronx-cc", "optimum", "nxd-inference", "vllm", "onnxruntime")
-"""Those that are built."""
-
 
 def uses(deployment: Deployment) -> Iterator[tuple[Pointer, str]]:
     """Every mention of a model in fleets and endpoints, as the pointer to it and the model's name."""
@@ -39,14 +36,10 @@ def endpoint_uses(endpoint: Endpoint) -> Iterator[tuple[Pointer, str]]:
 
 
 def services(deployment: Deployment, model: str) -> tuple[str, ...]:
-    """What a model's software must run on: the compile job, and wherever the model is used.
-
-    Where the engines of later versions compile is theirs to decide.
-    """
-    compiled = ["processing"] if deployment.models[model].compile.engine in ENGINES else []
+    """What a model's software must run on: the compile job, and wherever the model is used."""
     places = {"fleets": "ec2", "endpoints": "endpoint"}
     used = [places[str(pointer[0])] for pointer, name in uses(deployment) if name == model]
-    return tuple(dict.fromkeys([*compiled, *used]))
+    return tuple(dict.fromkeys(["processing", *used]))
 
 
 def sdk(wanted: Compile) -> str:

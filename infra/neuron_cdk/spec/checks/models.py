@@ -10,7 +10,7 @@ from neuron_cdk.catalog import regions, software
 from ..deployment import Deployment
 from ..findings import Problem
 from ..source import Pointer
-from ..uses import ENGINES, sdk, services, uses
+from ..uses import sdk, services, uses
 from .common import some
 
 
@@ -59,7 +59,7 @@ def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Pro
     wanted = deployment.models[name].compile
     pointer = (*at, "sdk" if wanted.sdk else "engine")
     try:
-        chosen = sdk(wanted) if wanted.engine in ENGINES else wanted.sdk
+        chosen = sdk(wanted)
         for service in services(deployment, name):
             found = software.resolve(
                 target=wanted.target,
