@@ -490,6 +490,27 @@ def handler(event, context):
 # -- what is told ------------------------------------------------------------------------------------------------------
 
 
+def test_what_was_used_outlives_the_server(own_aws, clients_of, operate_on):
+    own_aws.up()
+    client = clients_of(own_aws)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = {"Version": "2012-10-17", "Statement": [allow(["s3:ListAllMyBuckets", "s3:PutObject"])]}
+    properties = {
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+        "Policies": [{"PolicyName": "P", "PolicyDocument": policy}],
+    }
+    operate_on(client, "create", "stack", {"HookRole": {"Type": "AWS::IAM::Role", "Properties": properties}})
+    (made,) = client("cloudformation").describe_stack_resources(StackName="stack")["StackResources"]
+    arn = client("iam").get_role(RoleName=made["PhysicalResourceId"])["Role"]["Arn"]
+    keys = client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "us-east-1")
+    session.client("s3", endpoint_url=own_aws.url).list_buckets()
+    own_aws.down()
+    own_aws.up()
+    (told,) = own_aws.permissions()["roles"]
+    assert (told["used"], told["unused"]) == (["s3:ListAllMyBuckets on *"], ["s3:PutObject on *"])
+
+
 def test_what_roles_used_and_what_they_never_used_is_told(embedded_aws, operate, client, function, call, bucket):
     stack = f"stack-{uuid.uuid4().hex[:8]}"
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}

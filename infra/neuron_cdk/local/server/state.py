@@ -28,6 +28,7 @@ from ministack.services import lambda_svc, s3
 from . import application_autoscaling, clock, patching
 from .autoscaling import saved as autoscaling
 from .cloudwatch import service as cloudwatch
+from .iam import accounting
 from .sagemaker import store
 
 logger = logging.getLogger("neuron_cdk.local")
@@ -47,6 +48,7 @@ _OURS: dict[str, Any] = {
     "autoscaling": autoscaling,
     "cloudwatch-metrics": cloudwatch,
     "clock": clock,
+    "permissions": accounting,
 }
 
 _REST = 4

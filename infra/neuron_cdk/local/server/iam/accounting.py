@@ -1,6 +1,7 @@
-"""What each role used of what it was granted, statement by statement, since the server started.
+"""What each role used of what it was granted, statement by statement, since the state was begun.
 
-A role is known by the stack and the logical id that made it; what a deleted one was granted is remembered.
+A role is known by the stack and the logical id that made it; what a deleted one was granted is remembered. It is part
+of the saved state: an update or a death of the server makes nothing unused.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from .policies import Decision, Statement
 
 @dataclass
 class _Role:
-    """One role: ``granted`` and ``used`` are pairs of an action and the resources it stands with, as text."""
+    """One role: ``granted`` and ``used`` are actions with the resources they stand with: ``s3:GetObject on arn:…``."""
 
     stack: str = ""
     logical_id: str = ""
-    granted: set[tuple[str, str]] = field(default_factory=set)
-    used: set[tuple[str, str]] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
 
 
@@ -48,7 +49,7 @@ def used(role: str, action: str, decision: Decision) -> None:
     if statement is None or decision.kind != "identity-based":
         return
     with _lock:
-        _roles.setdefault(role, _Role()).used.add((statement.action(action) or action, _on(statement)))
+        _roles.setdefault(role, _Role()).used.add(f"{statement.action(action)} on {_on(statement)}")
 
 
 def refused(role: str, message: str) -> None:
@@ -64,8 +65,8 @@ def listed() -> list[dict[str, Any]]:
                 "role": name,
                 "stack": role.stack,
                 "logical_id": role.logical_id,
-                "used": sorted(f"{action} on {on}" for action, on in role.used),
-                "unused": sorted(f"{action} on {on}" for action, on in role.granted - role.used),
+                "used": sorted(role.used),
+                "unused": sorted(role.granted - role.used),
                 "refused": sorted(role.refused),
             }
             for name, role in sorted(_roles.items())
@@ -78,11 +79,20 @@ def write(folder: Path, name: str, roles: Sequence[dict[str, Any]]) -> None:
     (folder / f"{name}.json").write_text(json.dumps(roles, indent=1))
 
 
-def _grants(statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
+def get_state() -> dict[str, Any]:
+    with _lock:
+        return {name: asdict(role) for name, role in _roles.items()}
+
+
+def load_persisted_state(saved: dict[str, Any]) -> None:
+    _roles.update({name: _Role(**role) for name, role in saved.items()})
+
+
+def _grants(statements: Sequence[Statement]) -> Iterator[str]:
     for one in statements:
         if one.effect == "Allow":
             for action in one.actions:
-                yield action, _on(one)
+                yield f"{action} on {_on(one)}"
 
 
 def _on(statement: Statement) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 VARIABLE = "NEURON_CDK_LOCAL_IAM"
 REPORTS = "NEURON_CDK_LOCAL_IAM_REPORTS"
-_DEFAULT = "off"
+_DEFAULT = "enforce"
 
 
 def mode() -> str:
