@@ -297,6 +297,9 @@ def test_events_reach_a_lambda_function(client: Clients, later: Any, group: Any,
     name = group()
     pattern = {"source": ["aws.autoscaling"], "detail": {"AutoScalingGroupName": [name]}}
     client("events").put_rule(Name="seen", EventPattern=json.dumps(pattern))
+    client("lambda").add_permission(
+        FunctionName="seen", StatementId="rule", Action="lambda:InvokeFunction", Principal="events.amazonaws.com"
+    )
     client("events").put_targets(Rule="seen", Targets=[{"Id": "function", "Arn": made["FunctionArn"]}])
 
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)

@@ -281,6 +281,15 @@ def test_an_execution_that_the_kill_interrupted_has_failed_and_its_rule_was_told
                 "Targets": [{"Id": "function", "Arn": {"Fn::GetAtt": ["Function", "Arn"]}}],
             },
         },
+        "Permission": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": {"Ref": "Function"},
+                "Principal": "events.amazonaws.com",
+                "SourceArn": {"Fn::GetAtt": ["Rule", "Arn"]},
+            },
+        },
         "Machine": {
             "Type": "AWS::StepFunctions::StateMachine",
             "Properties": {
