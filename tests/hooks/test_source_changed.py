@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -119,3 +120,36 @@ def test_an_upload_is_settled_when_nothing_came_in_after_its_minute(
     assert hook.watching.is_settled([NOON - 9, NOON + 59], asked["settled_at"])
     assert not hook.watching.is_settled([NOON - 9, NOON + 60], asked["settled_at"])
     assert hook.watching.is_settled([NOON + 60], None)
+
+
+class TestWhatIsBegun:
+    """The first step of the execution that an upload started."""
+
+    @pytest.fixture
+    def begin(self, load: Callable[[str], ModuleType], aws: Any, model: dict[str, Any]) -> Callable[[int], Any]:
+        aws.put("models", "minilm/model.pt", b"weights")
+        module = load("begin_compile")
+
+        def call(settled_at: int) -> Any:
+            event = {"model": model, "execution": "watch-minilm-1", "trigger": "watch", "settled_at": settled_at}
+            return module.handler(event, None)
+
+        return call
+
+    def test_compiles_what_has_settled(self, begin: Callable[[int], Any]) -> None:
+        assert begin(int(time.time()) + 60)["status"] == "leased"
+
+    def test_leaves_an_upload_that_goes_on_to_the_execution_of_its_end(
+        self, begin: Callable[[int], Any], aws: Any
+    ) -> None:
+        outcome = begin(int(time.time()) - 60)
+        assert outcome["status"] == "running"
+        assert aws.keys("artifacts") == []
+
+    def test_knows_no_difference_between_an_upload_with_a_marker_and_one_without(
+        self, begin: Callable[[int], Any], aws: Any
+    ) -> None:
+        later = int(time.time()) + 60
+        key = begin(later)["key"]
+        aws.put("models", "minilm/_READY", b"2026-12-28")
+        assert begin(later)["key"] == key
