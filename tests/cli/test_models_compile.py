@@ -41,6 +41,7 @@ class FakeAws:
         self.item: dict[str, Any] | None = None
         self.jobs: list[dict[str, Any]] = []
         self.lines: list[str] = []
+        self.cluster = {"InstanceType": "ml.m5.2xlarge"}
         self.scanned: list[dict[str, Any]] = []
         self.broken = False
 
@@ -86,7 +87,7 @@ class FakeAws:
         return {"ProcessingJobSummaries": [job for job in self.jobs if NameContains in job["ProcessingJobName"]]}
 
     def describe_processing_job(self, **_: Any) -> Any:
-        return {"ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.2xlarge"}}}
+        return {"ProcessingResources": {"ClusterConfig": self.cluster}}
 
     def describe_log_streams(self, **_: Any) -> Any:
         if not self.lines:
@@ -277,6 +278,21 @@ def test_progress_knows_key_state_host_and_last_line(aws: FakeAws) -> None:
     other = Compile("minilm", "arn:aws:states:us-east-1:1:execution:machine:other")
     look(aws, "registry", other)  # type: ignore[arg-type]
     assert other.state == "compiling for another request"
+
+
+def test_the_host_is_known_once_sagemaker_has_chosen_one_of_several(aws: FakeAws) -> None:
+    from neuron_cdk.cli.compiling import Compile, look
+
+    aws.running, aws.cluster = 9, {}
+    aws.item = {"artifact_key": {"S": KEY}, "state": {"S": "compiling"}, "attempt": {"S": "a1"}}
+    aws.jobs = [{"ProcessingJobName": f"{KEY[:32]}-a1-0"}]
+    one = Compile("minilm", "arn:aws:states:us-east-1:1:execution:machine:mine")
+    look(aws, "registry", one)  # type: ignore[arg-type]
+    assert one.host == ""
+
+    aws.cluster = {"SelectedInstanceType": "ml.m6i.2xlarge"}
+    look(aws, "registry", one)  # type: ignore[arg-type]
+    assert one.host == "ml.m6i.2xlarge"
 
 
 def test_progress_shows_the_parts_that_come_first(aws: FakeAws) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from neuron_cdk.doctor.aws import AskError, CannotAskError, FailedError
+from neuron_cdk.doctor.aws import AskError, FailedError
 from neuron_cdk.doctor.boto import answered
 
 from .live_models import Artifact, LiveModel, first_line, read_artifact, read_artifacts
@@ -84,8 +84,6 @@ def look(aws: BotoAws, table: str, one: Compile) -> None:
     if described["status"] == "RUNNING":
         try:
             _look_closer(aws, table, one)
-        except CannotAskError:
-            raise
         except AskError:  # progress is a courtesy: who may start a compile need not be allowed to see its job
             one.state = one.state if one.key else "running"
         return
@@ -125,10 +123,12 @@ def _look_closer(aws: BotoAws, table: str, one: Compile) -> None:
     if not jobs:
         return
     if jobs[0]["ProcessingJobName"] != one.job:
-        one.job = str(jobs[0]["ProcessingJobName"])
+        one.job, one.host = str(jobs[0]["ProcessingJobName"]), ""
+    if not one.host:  # of several types, SageMaker says which it chose once it has
         with answered("sagemaker:DescribeProcessingJob"):
             described = aws.client("sagemaker").describe_processing_job(ProcessingJobName=one.job)
-            one.host = str(described["ProcessingResources"]["ClusterConfig"]["InstanceType"])
+            cluster = described["ProcessingResources"]["ClusterConfig"]
+            one.host = str(cluster.get("SelectedInstanceType") or cluster.get("InstanceType") or "")
     one.line = first_line(next(reversed(_log(aws, one.job, 1)), one.line))
 
 
