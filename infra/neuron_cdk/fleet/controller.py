@@ -136,7 +136,6 @@ class FleetController(Construct):
             Allow(
                 [
                     "autoscaling:DescribeAutoScalingGroups",
-                    "autoscaling:DescribeAutoScalingInstances",
                     "autoscaling:DescribeInstanceRefreshes",
                     "autoscaling:DescribeScalingActivities",
                     "cloudwatch:GetMetricData",
