@@ -344,7 +344,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
 
     def _release(self, images: Mapping[str, str], name: str) -> None:
         """The endpoint in the hands of the release pipeline, of one model."""
-        endpoint = self._endpoint
+        endpoint, store = self._endpoint, self._store
         ((compiled, image),) = ((self._compiled[each], image) for each, image in images.items())
         self._served = {compiled.name: Served(compiled, MODEL, image, artifact=KEY)}
         releases = ReleasePipeline(
@@ -352,9 +352,12 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             "Releases",
             target=f"endpoint/{name}",
             model=compiled,
-            store=self._store,
+            store=store,
             allow=[
                 *release_rights(self, self.endpoint_name, self.role),
+                # The golden examples of an artifact, which a release asks before it is one.
+                store.objects("artifacts/*", "s3:GetObject", why="which artifact is released is known then"),
+                store.listing("artifacts/*"),
                 golden_rights(self._store, "*"),
                 *(self.async_output.rights_of_the_hook() if self.async_output else ()),
             ],
