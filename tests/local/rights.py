@@ -1,7 +1,7 @@
 """What the roles of the templates used in a run of the tests, and why each grant that none of them uses is there.
 
-``python -m tests.local.rights FOLDER`` prints what the reports in a folder say; the embedded AWS leaves them there when
-``NEURON_CDK_LOCAL_IAM_REPORTS`` names it.
+``python -m tests.local.rights FOLDER`` prints what the reports in a folder say, as a page; the embedded AWS leaves them
+there when ``NEURON_CDK_LOCAL_IAM_REPORTS`` names it.
 """
 
 from __future__ import annotations
@@ -131,14 +131,28 @@ def unexplained(kinds: Mapping[str, Kind]) -> list[str]:
     )
 
 
-def main() -> None:
-    kinds = read(Path(sys.argv[1]))
+def page(kinds: Mapping[str, Kind]) -> str:
+    """Each kind of role with what it used and what it never used, and why: Markdown."""
+    parts = [
+        "# What roles used",
+        "Written from the reports of a run of `tests/local` by `python -m tests.local.rights FOLDER`.",
+    ]
     for name, kind in sorted(kinds.items()):
-        print(f"{name}: used {len(kind.used)} of {len(kind.granted)}: {', '.join(sorted(kind.used))}")
+        parts.append(f"## {name}")
+        parts.append("Used: " + (", ".join(f"`{action}`" for action in sorted(kind.used)) or "nothing") + ".")
+        reasons: dict[str, list[str]] = defaultdict(list)
         for action in sorted(kind.unused):
-            print(f"  never used: {action}: {why(name, action) or 'WHY?'}")
-        for message in sorted(kind.refused):
-            print(f"  refused: {message}")
+            reasons[why(name, action) or "**no reason**"].append(f"`{action}`")
+        rows = [f"| {', '.join(actions)} | {reason} |" for reason, actions in reasons.items()]
+        if rows:
+            parts.append("\n".join(["| never used here | why it is granted |", "|---|---|", *rows]))
+        if kind.refused:
+            parts.append("Refused: " + "; ".join(sorted(kind.refused)) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    print(page(read(Path(sys.argv[1]))), end="")
 
 
 if __name__ == "__main__":
