@@ -20,7 +20,7 @@ import os
 import time
 from typing import Any
 
-from . import aws, cost, failure, log, model_events, registry, settings, tries
+from . import artifact, aws, cost, failure, log, model_events, registry, settings, tries
 from .failure import Failure
 
 SETTINGS = settings.load(settings.RecordFailure)
@@ -49,7 +49,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
                 "reason": reason,
                 "log_url": log_url,
                 "job_name": found.job_name,
-                "final": found.final,
+                # What stops a mirror is mostly outside it: a hub that is down, a token that somebody mends meanwhile.
+                "final": found.final and wanted.get("engine") != artifact.MIRROR,
                 **{name: value for name, value in known.items() if value},
             },
             attempt=attempt,

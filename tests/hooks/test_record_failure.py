@@ -155,6 +155,14 @@ class TestFinal:
         record(described_job(ProcessingJobStatus="Stopped", ProcessingStartTime=1, ProcessingEndTime=7202))
         assert aws.item(key)["failed_minutes"] == "120"
 
+    def test_a_mirror_that_failed_is_fetched_again_by_whoever_asks_next(
+        self, load: Load, record: Any, aws: Any, key: str, compile_input: Any
+    ) -> None:
+        error = described_job(ExitMessage="error: org/minilm is gated, and the hub does not let us in: give token")
+        load("record_failure").handler({"compile": {**compile_input, "engine": "mirror"}, "error": error}, None)
+        assert aws.item(key)["state"] == "failed"
+        assert aws.item(key)["final"] is False
+
     def test_a_dead_execution_is_not_final(
         self, load: Load, record: Any, aws: Any, key: str, compile_input: Any
     ) -> None:
