@@ -52,7 +52,10 @@ def _golden(endpoint: str, declaration: Declaration, deadline: Deadline) -> None
         problem = golden.problem(_persistently(endpoint, called, ask, deadline), example)
         log.decision("golden example", key=endpoint, asked=called, problem=problem)
         if problem:
-            raise EndpointError(f"{called} is answered wrongly: {problem}")
+            raise EndpointError(
+                f"{called} is answered wrongly: {problem}. If that is near enough for this model, give its source a "
+                f"{golden.FILE} with a tolerance of its own"
+            )
 
 
 def _first(endpoint: str, test: SmokeTest, declaration: Declaration, deadline: Deadline) -> float:
