@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from neuron_jobs.engines.neuron_flags import flags
+from neuron_cdk.catalog import software
+from neuron_jobs.engines.neuron_flags import TARGETS, flags
 from neuron_jobs.errors import JobError
 from neuron_jobs.request import CompileRequest
+
+# The flags of "Neuron Compiler CLI Reference Guide (neuronx-cc)", by the SDK since which the page of that release
+# (…/en/v<sdk>/compiler/neuronx-cc/api-reference-guide/) has them; the pages of v2.22.0 to v2.32.0 were compared. Values
+# are those of the page; "Only available on trn2" stands with the last two and --logical-nc-config.
+PAGE: dict[str, tuple[tuple[int, int], tuple[str, ...], tuple[str, ...]]] = {
+    "--model-type": ((2, 22), ("generic", "transformer", "unet-inference"), ()),
+    "--auto-cast": ((2, 22), ("none", "matmult", "all"), ()),
+    "--auto-cast-type": ((2, 22), ("bf16", "fp16", "tf32", "fp8_e4m3"), ()),
+    "--enable-mixed-precision-accumulation": ((2, 22), (), ()),
+    "--optlevel": ((2, 22), ("1", "2", "3"), ()),
+    "--logical-nc-config": ((2, 22), ("1", "2"), ("trn2",)),
+    "--implicit-integer-downcast": ((2, 32), ("default", "all", "none"), ()),
+    "--native-int64": ((2, 32), ("default", "enabled", "disabled"), ("trn2",)),
+}
+SDKS = ("2.23.0", "2.24.1", "2.25.0", "2.26.1", "2.27.1", "2.28.0", "2.29.1", "2.30.0", "2.31.1", "2.32.0")
 
 
 def request(**changed: Any) -> CompileRequest:
@@ -35,6 +53,30 @@ def test_every_default_that_moves_is_pinned() -> None:
         "--model-type transformer --auto-cast matmult --auto-cast-type bf16 "
         "--enable-mixed-precision-accumulation --optlevel 2"
     )
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp16", "fp8"])
+def test_every_flag_is_on_the_page_of_its_sdk(sdk: str, target: str, dtype: str) -> None:
+    words = flags(request(sdk=sdk, target=target, dtype=dtype))
+    while words:
+        name = words.pop(0)
+        since, values, only = PAGE[name]
+        assert tuple(int(part) for part in sdk.split(".")[:2]) >= since, name
+        assert not only or target in only, name
+        if values:
+            assert words.pop(0) in values, name
+
+
+def test_the_sdks_are_all_that_the_catalogue_compiles_with() -> None:
+    known = {
+        image["sdk"]
+        for image in json.loads((Path(software.__file__).parent / "data" / "software.json").read_text())["images"]
+        if "processing" in {*image["serves"].get("torch-neuronx", ()), *image["serves"].get("neuronx-cc", ())}
+    }
+    releases = {sdk.rpartition(".")[0] for sdk in SDKS}
+    assert {sdk.rpartition(".")[0] for sdk in known} <= releases
 
 
 def test_fp32_is_left_as_it_is() -> None:

@@ -42,7 +42,7 @@ class _Limits:
 
 _ONE = {"batch_sizes": 1, "sequence_lengths": 1}
 _ANY = ("fp32", "fp16", "bf16", "fp8")
-_LIMITS = {
+LIMITS = {
     "onnxruntime": _Limits(("fp32",), arguments=()),
     # fp8_e4m3 is a type of every NeuronCore from the second version on ("Data Types", Neuron documentation 2.32.0).
     "torch-neuronx": _Limits(_ANY),
@@ -95,12 +95,13 @@ _LIMITS = {
     ),
     "tensorflow-neuronx": _Limits(_ANY),
 }
+"""What each engine takes, by its name."""
 
 
 def compile_options_fit(deployment: Deployment) -> Iterator[Problem]:
     for name, model in deployment.models.items():
         wanted, at = model.compile, ("models", name, "compile")
-        limits = _LIMITS[wanted.engine]
+        limits = LIMITS[wanted.engine]
         yield from _shapes(at, wanted, limits)
         yield from _cores((*at, "tensor_parallel"), model, limits)
         yield from _precision((*at, "dtype"), wanted, limits)
@@ -131,7 +132,7 @@ def _cores(at: Pointer, model: Model, limits: _Limits) -> Iterator[Problem]:
     wanted = model.compile
     most = max((each.logical_cores for each in instances.all_types() if each.target == wanted.target), default=0)
     if wanted.tensor_parallel > 1 and limits.spreads is not None and model.task not in limits.spreads:
-        able = [name for name, each in _LIMITS.items() if each.spreads is None or model.task in each.spreads]
+        able = [name for name, each in LIMITS.items() if each.spreads is None or model.task in each.spreads]
         only = f"only models for {', '.join(limits.spreads)}" if limits.spreads else "no model"
         yield Problem(
             "NCDK-COMPILE-011",
