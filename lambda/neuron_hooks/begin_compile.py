@@ -67,7 +67,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         event.get("obtained") or [],
     )
     if outcome := needs.unmet(asker.obtained):
-        log.decision("need not met", execution=asker.execution, model=model.name, **outcome)
+        told = {name: outcome[name] for name in ("status", "reason") if name in outcome}
+        log.decision("need not met", execution=asker.execution, model=model.name, **told)
         return {"key": "", "sdk": model.sdk, **outcome}
     try:
         origin = _origin(model)
