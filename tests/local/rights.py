@@ -46,8 +46,8 @@ UNUSED = (
     Unused(
         r"\w*Role",
         ("kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
-        "DynamoDB's guide asks them, with kms:Decrypt, of whoever uses a table under a customer's key; the embedded "
-        "table asks for kms:Decrypt alone, which is what an access is seen to use",
+        "for a table under a customer's key, beside kms:Decrypt, which an access is taken to need here; whether DynamoDB "
+        "asks more of the caller only AWS can show (inferred)",
     ),
     Unused(
         r"EndpointRole|PipelineJobRole",

@@ -2,8 +2,8 @@
 
 - S3, "Protecting data with server-side encryption using AWS KMS keys": to upload, kms:GenerateDataKey; to download,
   kms:Decrypt; for a multipart upload both. With an S3 Bucket Key S3 asks less often, and the first time all the same.
-- DynamoDB, "DynamoDB encryption at rest" (KMS developer guide, "How Amazon DynamoDB uses AWS KMS"): the table's key is
-  decrypted on behalf of the principal who accesses the table: kms:Decrypt.
+- DynamoDB decrypts the table's key on behalf of the principal who accesses the table. That this asks kms:Decrypt of the
+  principal, and no more than that, is inferred.
 """
 
 from __future__ import annotations
