@@ -41,6 +41,26 @@ _METRICS = {
     "RuntimeMisses": "Compiler runs in serving endpoints within 20 minutes. Every 15 minutes, without `Model`.",
 }
 
+_ALARMS = [
+    (
+        "`stuck_leases`",
+        "`StuckLeases` of 1 or more",
+        "INSUFFICIENT_DATA: housekeeping itself does not run.",
+    ),
+    ("`failures`", "`Failures` of 1 or more in 5 minutes", "Not for failures that are answered from memory."),
+    (
+        "`deploy_misses`",
+        "`DeployMisses` of 1 or more in 5 minutes",
+        "Subscribe to it where models are compiled ahead; else the first deployment of each model is one.",
+    ),
+    (
+        "`runtime_misses`",
+        "`RuntimeMisses` of 1 or more",
+        "Sees the endpoints of the registry by what Neuron's PyTorch XLA stack logs. vLLM's containers fail instead of "
+        "compiling, and logs of EC2 fleets stay on the instances: neither is seen.",
+    ),
+]
+
 
 def events() -> Iterator[str]:
     """The parts of the page."""
@@ -80,6 +100,13 @@ def events() -> Iterator[str]:
     yield table(
         ("metric", "unit", "what"), [(f"`{name}`", model_events.UNITS[name], _METRICS[name]) for name in _METRICS]
     )
+    yield "## Alarms"
+    yield (
+        "`CompilePipeline.alarms` has four, all without actions. Whom they tell is yours: "
+        "`for alarm in pipeline.alarms: alarm.add_alarm_action(SnsAction(topic))`, or of one of them, "
+        "`pipeline.alarms.failures`."
+    )
+    yield table(("alarm", "when", "to know"), _ALARMS)
     yield "## Log lines"
     yield (
         "Each decision of a hook is one line of JSON in its log group, with `decision`, `key` and `execution`; those "

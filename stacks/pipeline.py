@@ -30,3 +30,4 @@ class PipelineStack(Stack):
         )
         CfnOutput(self, "RequestMachine", value=self.pipeline.request_machine.attr_arn)
         CfnOutput(self, "CompileMachine", value=self.pipeline.compile_machine.attr_arn)
+        CfnOutput(self, "Housekeeping", value=self.pipeline.housekeeping.function_name)

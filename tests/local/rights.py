@@ -78,6 +78,11 @@ UNUSED = (
         "run nothing",
     ),
     Unused(
+        r"PipelineHousekeepingHookRole",
+        ("dynamodb:GetItem",),
+        "asked before an upload of more than a day ago is removed; nothing here gets that old but in tests/hooks",
+    ),
+    Unused(
         r"NetworkFlowLogRole",
         ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
         "VPC flow logs are EC2's own doing; no packet flows here",
