@@ -1,7 +1,8 @@
 """A hundred requests at once start one compile an artifact, every one is answered, and nobody waits for the dead.
 
-The hooks run as the two machines call them, in threads, against moto's S3 and DynamoDB, which serialize what DynamoDB
-does: conditional writes. What the machines do in between is a few lines here; their definitions are tested elsewhere.
+The hooks run as the two machines call them, in threads, against moto's S3 and DynamoDB. A write of DynamoDB is checked
+and made as one, which moto's is not when threads call it: calls to it go one at a time here, in any order. What the
+machines do in between the hooks is a few lines here; their definitions are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -82,9 +83,20 @@ class World:
             compile.join()
 
 
+def one_at_a_time(client: Any) -> None:
+    call, lock = client._make_api_call, threading.Lock()
+
+    def alone(*arguments: Any) -> Any:
+        with lock:
+            return call(*arguments)
+
+    client._make_api_call = alone
+
+
 @pytest.fixture
 def world(load: Load, aws: Any, model: dict[str, Any]) -> Iterator[World]:
     aws.put("models", "minilm/model.pt", b"weights")
+    one_at_a_time(load("aws").client("dynamodb"))
     made = World(load, aws, model)
     yield made
     made.join()
