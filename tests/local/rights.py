@@ -46,8 +46,8 @@ UNUSED = (
     Unused(
         r"\w*Role",
         ("kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
-        "for a table under a customer's key, beside kms:Decrypt, which an access is taken to need here; whether DynamoDB "
-        "asks more of the caller only AWS can show (inferred)",
+        "for a table under a customer's key, beside kms:Decrypt, which an access is taken to need here; whether "
+        "DynamoDB asks more of the caller only AWS can show (inferred)",
     ),
     Unused(
         r"EndpointRole|PipelineJobRole",
