@@ -13,6 +13,7 @@ from constructs import Construct
 
 from .. import spec
 from ..catalog import prices, regions, software
+from .compile_image import compile_image
 from .pipeline import CompilePipeline
 
 # A compile's scratch space: the source, the compiler's intermediate files, the artifact.
@@ -62,7 +63,9 @@ class CompiledModel(Construct):
             target=wanted.target, engine=wanted.engine, service="processing", region=region, sdk=sdk
         )
         self.sdk = image.sdk
-        pipeline.allow_image(image.image)
+        # In the pipeline's stack, which lets its jobs pull it, and where other stacks' models find it.
+        uri, digest = compile_image(Stack.of(pipeline), pipeline.store, image)
+        pipeline.allow_image(uri)
         resource = CustomResource(
             self,
             "Resource",
@@ -77,8 +80,8 @@ class CompiledModel(Construct):
                     "Engine": wanted.engine,
                     "Target": wanted.target,
                     "Sdk": image.sdk,
-                    "Image": image.image,
-                    "ImageDigest": image.image_digest or "",
+                    "Image": uri,
+                    "ImageDigest": digest,
                     "Dtype": wanted.dtype,
                     "BatchSizes": list(wanted.batch_sizes),
                     "SequenceLengths": list(wanted.sequence_lengths),
@@ -86,9 +89,10 @@ class CompiledModel(Construct):
                     "CompilerArgs": list(wanted.compiler_args),
                     "TimeoutMinutes": wanted.timeout_minutes,
                     "Hosts": _hosts(region, software.compile_hosts(wanted.target, wanted.engine)),
-                    "VolumeSizeGb": _VOLUME_GIB,
+                    # Source, work and artifact, for a model whose size is known.
+                    "VolumeSizeGb": max(_VOLUME_GIB, math.ceil(3 * (model.size_gb or 0))),
                     "Splits": wanted.engine in ONE_PROGRAM_A_SHAPE,
-                    **self._mirror(model, image, region),
+                    **self._mirror(model, image.sdk, (uri, digest), region),
                 }
             },
         )
@@ -119,17 +123,17 @@ class CompiledModel(Construct):
             "MirrorPrefix": source.mirror or "",
         }
 
-    def _mirror(self, model: spec.Model, image: software.Software, region: str) -> dict[str, Any]:
+    def _mirror(self, model: spec.Model, sdk: str, image: tuple[str, str], region: str) -> dict[str, Any]:
         """How a Hugging Face source is fetched: with the Python of the image that compiles it, on a small host."""
         source = model.source
         if not isinstance(source, spec.HuggingFaceSource) or source.mirror:
             return {}
-        role = self.pipeline.allow_mirror(image.image, source.token)
+        role = self.pipeline.allow_mirror(image[0], source.token)
         return {
             "Mirror": {
-                "Image": image.image,
-                "ImageDigest": image.image_digest or "",
-                "Sdk": image.sdk,
+                "Image": image[0],
+                "ImageDigest": image[1],
+                "Sdk": sdk,
                 "Hosts": _hosts(region, software.compile_hosts("cpu", "onnxruntime")),
                 "TimeoutMinutes": _MIRROR_MINUTES,
                 "VolumeSizeGb": max(_VOLUME_GIB, math.ceil(2 * (model.size_gb or 0))),
