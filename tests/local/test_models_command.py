@@ -120,3 +120,47 @@ def test_nothing_in_use_is_removed_and_a_dry_run_says_so(models: Any) -> None:
     current = listed(models)["current"]
     assert models("gc").returncode == 0
     assert current in [one["key"] for one in listed(models)["artifacts"] if one["state"] == "ready"]
+
+
+def test_what_nobody_uses_retires_and_goes_with_its_objects(models: Any, client: Any) -> None:
+    """By the real function under its own role; days and the hour pass in the registry, not by the clock."""
+    stacks = client("cloudformation").describe_stacks(StackName="small-Artifacts")["Stacks"][0]["Outputs"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks}
+    table, bucket = outputs["RegistryTable"], outputs["ArtifactBucket"]
+    told = listed(models)
+    (unused,) = [one for one in told["artifacts"] if one["state"] == "ready" and one["key"] != told["current"]]
+    name = {"artifact_key": {"S": unused["key"]}}
+    # An endpoint whose log is looked through: it has none yet.
+    record = {"S": json.dumps({"endpoint": "small-embed"})}
+    client("dynamodb").put_item(TableName=table, Item={"artifact_key": {"S": "endpoint#embed"}, "document": record})
+
+    def age(field: str) -> None:
+        """31 days ago."""
+        now = int(client("dynamodb").get_item(TableName=table, Key=name)["Item"][field]["N"])
+        client("dynamodb").update_item(
+            TableName=table,
+            Key=name,
+            UpdateExpression="SET #field = :then, registered_at = :then",
+            ExpressionAttributeNames={"#field": field},
+            ExpressionAttributeValues={":then": {"N": str(now - 31 * 86400)}},
+        )
+
+    def verdict() -> str:
+        done = models("gc", "--json")
+        assert done.returncode == 0, done.stdout
+        found = {one["key"]: one["verdict"] for one in json.loads(done.stdout)["artifacts"]}
+        assert found[told["current"]] == "keep"
+        return str(found[unused["key"]])
+
+    def objects() -> list[str]:
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [one["Key"] for page in pages for one in page.get("Contents", ()) if unused["key"] in one["Key"]]
+
+    assert objects()
+    age("last_used")
+    assert verdict() == "retire"
+    assert verdict() == "wait"
+    age("retired_at")
+    assert verdict() == "delete"
+    assert objects() == []
+    assert unused["key"] not in [one["key"] for one in listed(models)["artifacts"]]
