@@ -7,6 +7,7 @@ machines do in between the hooks is a few lines here; their definitions are test
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import threading
@@ -32,7 +33,7 @@ class World:
         self.fail, self.answer = load("record_failure").handler, load("answer_cloudformation")
         self.jobs: Counter[str] = Counter()
         self.answered: dict[str, dict[str, Any]] = {}
-        self.reads: list[str] = []
+        self._started: set[str] = set()
         self._lock = threading.Lock()
         self._compiles: list[threading.Thread] = []
 
@@ -48,10 +49,7 @@ class World:
                 self._done(name, begun)
                 return
             if begun["status"] == "leased":
-                compile = threading.Thread(target=work or self.compile, args=(begun["compile"],))
-                with self._lock:
-                    self._compiles.append(compile)
-                compile.start()
+                self._start(begun["compile"], work or self.compile)
             while time.monotonic() < deadline:
                 time.sleep(0.05)
                 item = self.aws.item(begun["key"])
@@ -60,6 +58,16 @@ class World:
                     return
                 if float(item.get("lease_expires", 0)) < time.time():
                     break
+
+    def _start(self, wanted: dict[str, Any], work: Callable[[dict[str, Any]], None]) -> None:
+        """An execution of a name is started once, as Step Functions has it."""
+        with self._lock:
+            if wanted["execution_name"] in self._started:
+                return
+            self._started.add(wanted["execution_name"])
+            compile = threading.Thread(target=work, args=(wanted,))
+            self._compiles.append(compile)
+        compile.start()
 
     def compile(self, wanted: dict[str, Any]) -> None:
         """The compile machine, with a job that writes one file."""
@@ -83,20 +91,21 @@ class World:
             compile.join()
 
 
-def one_at_a_time(client: Any) -> None:
-    call, lock = client._make_api_call, threading.Lock()
+def one_at_a_time(*clients: Any) -> None:
+    lock = threading.Lock()
 
-    def alone(*arguments: Any) -> Any:
+    def alone(call: Callable[..., Any], *arguments: Any) -> Any:
         with lock:
             return call(*arguments)
 
-    client._make_api_call = alone
+    for client in clients:
+        client._make_api_call = functools.partial(alone, client._make_api_call)
 
 
 @pytest.fixture
 def world(load: Load, aws: Any, model: dict[str, Any]) -> Iterator[World]:
     aws.put("models", "minilm/model.pt", b"weights")
-    one_at_a_time(load("aws").client("dynamodb"))
+    one_at_a_time(load("aws").client("dynamodb"), aws.dynamodb)
     made = World(load, aws, model)
     yield made
     made.join()
