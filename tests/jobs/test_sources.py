@@ -136,7 +136,7 @@ class TestAnyArchive:
         assert all(folder / "in" / "deep" in path.parents for path in written)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(name=st.text(max_size=60) | st.from_regex(r"(\.\.?|a|/|\\|C:){1,6}", fullmatch=True))
 def test_a_name_that_passes_stays_in_its_folder_on_every_system(name: str) -> None:
     import ntpath
@@ -250,7 +250,7 @@ class TestPickles:
         (tmp_path / "weights" / "pytorch_model.bin").write_bytes(PICKLES["pytorch_model.bin"])
         pickles.refuse(tmp_path, ["pytorch_model*.bin"])
 
-    @settings(max_examples=200)
+    @settings(max_examples=200, deadline=None)
     @given(
         value=st.recursive(
             st.integers() | st.text() | st.binary() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
