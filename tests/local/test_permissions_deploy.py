@@ -41,14 +41,18 @@ def cloudformation(state: Path, clients_of: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def make(state: Path, cloudformation: Any, eventually: Any) -> Callable[..., str]:
+def make(state: Path, clients_of: Any, cloudformation: Any, eventually: Any) -> Callable[..., str]:
     """Create or update a stack from its template, changed; how it ended, and the reason of what failed first."""
+    aws = EmbeddedAws(state)
+    s3 = clients_of(aws)("s3")
+    s3.create_bucket(Bucket="changed-templates")
 
     def change(operation: str, stack: str, alter: Callable[[Template], None]) -> str:
         template = json.loads((state / "cdk.out" / f"{stack}.template.json").read_text())
         alter(template)
+        s3.put_object(Bucket="changed-templates", Key=stack, Body=json.dumps(template))  # too large for TemplateBody
         getattr(cloudformation, f"{operation}_stack")(
-            StackName=stack, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
+            StackName=stack, TemplateURL=f"{aws.url}/changed-templates/{stack}", Capabilities=["CAPABILITY_IAM"]
         )
         return ended(stack)
 
