@@ -166,6 +166,39 @@ def test_capacity_that_is_short_fails_the_job(run: Jobs, limits: Any) -> None:
     assert run("")["FailureReason"].startswith("CapacityError: Unable to provision requested ML compute capacity.")
 
 
+def _preferring(*types: str) -> dict[str, Any]:
+    preferences = [{"InstanceType": name, "InstanceCount": 1} for name in types]
+    return {"ProcessingResources": {"ClusterConfig": {"InstancePreferences": preferences, "VolumeSizeInGB": 10}}}
+
+
+@pytest.mark.parametrize(
+    ("limited", "chosen"),
+    [
+        ({}, "ml.m5.large"),
+        ({"short": ["ml.m5.large"]}, "ml.m7i.large"),
+        ({"quotas": {"ml.m5.large": 0}}, "ml.m7i.large"),
+    ],
+    ids=["all there", "short", "no quota"],
+)
+def test_of_several_types_the_first_that_can_be_had_is_told(run: Jobs, limits: Any, limited: Any, chosen: str) -> None:
+    limits(limited)
+    ended = run("", **_preferring("ml.m5.large", "ml.m7i.large"))
+    cluster = ended["ProcessingResources"]["ClusterConfig"]
+    assert (ended["ProcessingJobStatus"], cluster["SelectedInstanceType"]) == ("Completed", chosen)
+
+
+def test_several_types_none_of_which_can_be_had_fail_the_job(run: Jobs, limits: Any) -> None:
+    limits({"short": ["ml.m5.large", "ml.m7i.large"]})
+    assert run("", **_preferring("ml.m5.large", "ml.m7i.large"))["FailureReason"].startswith("CapacityError")
+
+
+def test_a_type_and_preferences_exclude_each_other(client: Clients, job_request: Jobs, code_of: Any) -> None:
+    both = _preferring("ml.m5.large")
+    both["ProcessingResources"]["ClusterConfig"]["InstanceType"] = "ml.m5.large"
+    error = code_of(client("sagemaker").create_processing_job, **job_request("bucket", **both))
+    assert error.code == "ValidationException"
+
+
 def test_a_name_is_taken_once(client: Clients, job_request: Jobs, code_of: Any) -> None:
     request = job_request("nobodys-bucket")
     client("sagemaker").create_processing_job(**request)

@@ -267,6 +267,96 @@ def test_a_nested_start_by_a_name_that_was_used_is_the_integrations_own_error(ru
     assert json.loads(ended["output"])["Error"] == "StepFunctions.ExecutionAlreadyExistsException"
 
 
+_NESTED = "arn:aws:states:::states:startExecution.sync:2"
+
+
+@pytest.fixture
+def machine(client: Clients) -> Callable[..., str]:
+    """A JSONata machine; its ARN."""
+
+    def make(states: dict[str, Any]) -> str:
+        definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}
+        made = client("stepfunctions").create_state_machine(
+            name=f"machine-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=_ROLE
+        )
+        return str(made["stateMachineArn"])
+
+    return make
+
+
+def _nest(machine: str, **more: Any) -> dict[str, Any]:
+    arguments = {"StateMachineArn": machine, "Input": {"number": 1}}
+    return {"Type": "Task", "Resource": _NESTED, "Arguments": arguments, **more}
+
+
+def test_a_nested_execution_is_waited_for_and_its_output_is_an_object(run: Any, machine: Any) -> None:
+    inner = machine({"Add": {"Type": "Pass", "Output": {"sum": "{% $states.input.number + 1 %}"}, "End": True}})
+
+    ended = run({"Nest": _nest(inner, Output="{% $states.result.Output.sum %}", End=True)})
+
+    assert json.loads(ended["output"]) == 2
+
+
+def test_a_nested_execution_that_fails_is_task_failed_with_its_description_as_the_cause(run: Any, machine: Any) -> None:
+    inner = machine({"End": {"Type": "Fail", "Error": "Broken", "Cause": "on purpose"}})
+
+    ended = run({"Nest": _nest(inner, Catch=[_CAUGHT], End=True), **_TELL})
+
+    error = json.loads(ended["output"])
+    described = json.loads(error["Cause"])
+    assert error["Error"] == "States.TaskFailed"
+    assert (described["Status"], described["Error"], described["Cause"]) == ("FAILED", "Broken", "on purpose")
+
+
+def test_stopping_an_execution_stops_the_one_it_waits_for(client: Clients, machine: Any, eventually: Any) -> None:
+    steps = client("stepfunctions")
+    inner = machine({"Wait": {"Type": "Wait", "Seconds": 600, "End": True}})
+    outer = machine({"Nest": _nest(inner, End=True)})
+    execution = steps.start_execution(stateMachineArn=outer)["executionArn"]
+    (nested,) = eventually(lambda: steps.list_executions(stateMachineArn=inner)["executions"])
+
+    steps.stop_execution(executionArn=execution)
+
+    arn = {"executionArn": nested["executionArn"]}
+    assert eventually(lambda: steps.describe_execution(**arn)["status"] == "ABORTED", within=30)
+
+
+def test_a_machine_runs_itself_for_every_item_side_by_side(run: Any) -> None:
+    given = "$states.context.Execution.Input"
+    states = {
+        "Deep": {
+            "Type": "Choice",
+            "Choices": [{"Condition": f"{{% $exists({given}.items) %}}", "Next": "Each"}],
+            "Default": "One",
+        },
+        "One": {"Type": "Pass", "Output": {"square": f"{{% {given}.value * {given}.value %}}"}, "End": True},
+        "Each": {
+            "Type": "Map",
+            "Items": f"{{% [{given}.items] %}}",
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "INLINE"},
+                "StartAt": "Nest",
+                "States": {
+                    "Nest": {
+                        "Type": "Task",
+                        "Resource": _NESTED,
+                        "Arguments": {
+                            "StateMachineArn": "{% $states.context.StateMachine.Id %}",
+                            "Input": {"value": "{% $states.input %}"},
+                        },
+                        "Output": "{% $states.result.Output.square %}",
+                        "End": True,
+                    }
+                },
+            },
+            "End": True,
+        },
+    }
+
+    assert json.loads(run(states, {"items": [2, 3, 4]})["output"]) == [4, 9, 16]
+    assert json.loads(run(states, {"items": [5]})["output"]) == [25]
+
+
 def test_the_registry_is_read_by_a_machine(run: Any, client: Clients) -> None:
     client("dynamodb").create_table(
         TableName="registry",
