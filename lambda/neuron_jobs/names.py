@@ -17,7 +17,7 @@ def why_not(name: str) -> str:
     if any(character < " " or character == "\x7f" or 0xD800 <= ord(character) <= 0xDFFF for character in name):
         return "has control characters in its name, or bytes that are no text"
     parts = name.split("/")
-    if name.startswith("/") or "\\" in name or ".." in parts or re.match(r"[A-Za-z]:", name):
+    if name.startswith("/") or "\\" in name or ".." in parts or re.match(".:", name):
         return "would be written outside its folder"
     if any(part in ("", ".") for part in parts):
         return "has an empty part in its path"

@@ -138,6 +138,7 @@ class TestAnyArchive:
 
 @settings(max_examples=500, deadline=None)
 @given(name=st.text(max_size=60) | st.from_regex(r"(\.\.?|a|/|\\|C:){1,6}", fullmatch=True))
+@example(name="0:")
 def test_a_name_that_passes_stays_in_its_folder_on_every_system(name: str) -> None:
     import ntpath
     import posixpath
