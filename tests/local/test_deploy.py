@@ -84,6 +84,56 @@ class Platform:
         found = self.client("sagemaker").list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
         return sorted(job["ProcessingJobName"] for job in found)
 
+    def manifest(self, report: dict[str, Any]) -> dict[str, Any]:
+        """What a report's artifact says of itself."""
+        bucket, _, prefix = report["models"]["magika"]["artifact_uri"].removeprefix("s3://").partition("/")
+        content = self.client("s3").get_object(Bucket=bucket, Key=f"{prefix}manifest.json")["Body"].read()
+        document: dict[str, Any] = json.loads(content)
+        return document
+
+    def model(self) -> dict[str, Any]:
+        """The deployed model's properties, as CloudFormation gave them to the pipeline."""
+        (table,) = self.client("dynamodb").list_tables()["TableNames"]
+        key = {"artifact_key": {"S": "model#magika"}}
+        item = self.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+        document: dict[str, Any] = json.loads(item["document"]["S"])
+        return document
+
+    def start_request(self, **more: Any) -> str:
+        """Start the request machine; the execution's ARN."""
+        outputs = self.client("cloudformation").describe_stacks(StackName="local-Pipeline")["Stacks"][0]["Outputs"]
+        machine = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "RequestMachine")
+        asked = {"deadline": int(time.time()) + 600, "poll_seconds": 1, **more}
+        started = self.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(asked))
+        return str(started["executionArn"])
+
+    def obtain(self, *, force: bool = False, **changed: Any) -> dict[str, Any]:
+        """Ask for the deployed model with other properties, as a person does; the outcome."""
+        arn = self.start_request(model={**self.model(), **changed}, trigger="person", force=force)
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            described = self.client("stepfunctions").describe_execution(executionArn=arn)
+            if described["status"] != "RUNNING":
+                outcome: dict[str, Any] = json.loads(described["output"])
+                return outcome
+            time.sleep(0.2)
+        raise AssertionError(f"{arn} does not end")
+
+    def request(self, address: str, eventually: Any) -> list[str]:
+        """Ask for the deployed model as CloudFormation does; the states it took."""
+        request = {
+            "RequestType": "Create",
+            "RequestId": uuid.uuid4().hex,
+            "ResponseURL": address,
+            "StackId": "arn:aws:cloudformation:us-east-1:000000000000:stack/some/1",
+            "LogicalResourceId": "Model",
+        }
+        arn = {"executionArn": self.start_request(model=self.model(), request=request)}
+        steps = self.client("stepfunctions")
+        eventually(lambda: steps.describe_execution(**arn)["status"] == "SUCCEEDED")
+        events = steps.get_execution_history(**arn, maxResults=1000)["events"]
+        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
     def invoke(self, report: dict[str, Any], content: bytes) -> str:
         """The type that the deployed endpoint gives a file."""
         sample = Sample()
@@ -124,9 +174,51 @@ def test_the_report_is_kept_as_it_was_printed(first, platform):
     assert json.loads((platform.state / "report.json").read_text()) == first
 
 
-def test_the_model_is_compiled_once_by_a_processing_job(first, platform):
+def test_each_shape_is_compiled_once_by_a_processing_job(first, platform):
+    """``local.yaml`` asks for batches of 1 and of 8; the artifact is joined from both."""
     assert first["models"]["magika"]["cache"] == "miss"
-    assert len(platform.jobs()) == 1
+    assert len(platform.jobs()) == 2
+
+
+def test_the_artifact_has_a_program_for_every_shape_as_if_one_job_had_made_it(first, platform):
+    manifest = platform.manifest(first)
+    assert [program["file"] for program in manifest["programs"]] == ["batch-1.ort", "batch-8.ort"]
+    assert [one["shape"][0] for one in (*manifest["inputs"], *manifest["outputs"])] == ["batch", "batch"]
+    assert len(manifest["parts"]) == 2
+
+
+def test_a_hit_takes_at_most_three_functions_and_eight_transitions(first, platform, eventually):
+    began = time.monotonic()
+    with answers() as (address, received):
+        entered = platform.request(address, eventually)
+        eventually(lambda: received)
+    assert received[0]["Status"] == "SUCCESS"
+    assert received[0]["Data"]["Cache"] == "hit"
+    assert received[0]["PhysicalResourceId"] == first["models"]["magika"]["artifact_key"]
+    assert entered == ["Asked", "Begin", "Route", "Reply", "Answer", "Done"]  # Begin and Answer call a function each
+    assert time.monotonic() - began < 60  # `make bench` measures it on a quiet machine
+
+
+def test_another_shape_compiles_that_shape_alone(first, platform):
+    before = set(platform.jobs())
+    asked = platform.obtain(BatchSizes=["1", "8", "4"])
+    new = set(platform.jobs()) - before
+    assert (asked["status"], asked["cache"], len(new)) == ("ready", "miss", 1)
+    manifest = platform.manifest({"models": {"magika": asked}})
+    assert [program["batch_size"] for program in manifest["programs"]] == [1, 4, 8]
+
+
+def test_a_model_that_failed_is_answered_from_memory_until_somebody_forces_it(first, platform):
+    wanted = {"BatchSizes": ["1"], "Dtype": "bf16"}  # ONNX Runtime keeps the model's own types
+    first_time, jobs = platform.obtain(**wanted), platform.jobs()
+    again = platform.obtain(**wanted)
+    assert (first_time["status"], again["status"]) == ("failed", "failed")
+    assert "dtype must be fp32" in again["reason"]
+    assert "neuron-cdk models compile magika --force" in again["reason"]
+    assert platform.jobs() == jobs
+    forced = platform.obtain(force=True, **wanted)
+    assert forced["status"] == "failed"
+    assert len(platform.jobs()) == len(jobs) + 1
 
 
 def test_the_compiled_model_answers_as_the_original_does(first):
