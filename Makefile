@@ -64,7 +64,7 @@ bench: $(READY) ## Measure synth, validate, cold start and the local deploy; res
 
 docs: $(READY) ## Record a run of endpoints that scale, draw the pictures, write the reference pages
 	@$(AWS_FREE) python -m docs.scaling_run
-	@$(AWS_FREE) python -m docs.build
+	@$(AWS_FREE) PYTHONPATH=lambda python -m docs.build
 
 clean: ## Remove everything make made (the embedded AWS is stopped first)
 	@[ ! -x .venv/bin/neuron-cdk ] || .venv/bin/neuron-cdk local down >/dev/null || true

@@ -75,6 +75,19 @@ def test_the_container_has_no_network_and_sits_in_private_subnets(endpoint, temp
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "environment"),
+    [
+        ("inf2-endpoint", {"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}),
+        ("sleeping-components", {"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}),  # one chip of Inferentia2 has two cores
+        ("cpu-endpoint", None),
+    ],
+)
+def test_a_container_runs_as_many_copies_as_its_cores_hold(name, environment, template):
+    for model in template(name).find_resources("AWS::SageMaker::Model").values():
+        assert model["Properties"]["PrimaryContainer"].get("Environment") == environment
+
+
 def test_nothing_reaches_the_container_from_the_network(endpoint, only):
     assert "SecurityGroupIngress" not in only(endpoint, "AWS::EC2::SecurityGroup")
 

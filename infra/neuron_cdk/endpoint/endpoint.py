@@ -38,6 +38,7 @@ from .variants import (
     production_variant,
     served_model,
     serving_image,
+    workers,
 )
 
 
@@ -270,7 +271,11 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             image=image,
             role=self.role,
             network=None if self._endpoint.components else self._network,
+            workers=self._workers(name),
         )
+
+    def _workers(self, name: str) -> int:
+        return workers(self._endpoint, self._variants, name, self._compiled[name])
 
     def _configuration(self) -> dict[str, Any]:
         """The properties of the endpoint configuration."""
@@ -376,7 +381,9 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             seen.append(let_it_see_alarms(self, "SeeAlarms", role=self.role, named=[*ours, *endpoint.rollout.alarms]))
         made = blueprint(
             endpoint=self.endpoint_name,
-            model=model_properties(URI, image=image, role=self.role, network=self._network),
+            model=model_properties(
+                URI, image=image, role=self.role, network=self._network, workers=self._workers(str(endpoint.model))
+            ),
             configuration=self._configuration(),
             deployment=deployment_config(
                 endpoint, [*(f"{CONFIGURATION}-{each}" for each in alarms), *endpoint.rollout.alarms]

@@ -55,7 +55,8 @@ def blueprint(
 def as_api(value: Any) -> Any:
     """Properties in the CDK's spelling (``snake_case`` outside, ``camelCase`` inside) as the API spells them."""
     if isinstance(value, Mapping):
-        return {_pascal(name): as_api(one) for name, one in value.items()}
+        # The names of environment variables are nobody's spelling but theirs.
+        return {_pascal(name): one if name == "environment" else as_api(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [as_api(one) for one in value]
     return value

@@ -50,21 +50,45 @@ def served_model(
     image: str,
     role: iam.IRole,
     network: Mapping[str, Any] | None,
+    workers: int,
 ) -> Served:
     """One SageMaker model. The container gets the artifact uncompressed from S3.
 
+    :param workers: how many copies of the model a container runs; 0 where it decides that itself.
     :param network: ``subnets`` and ``securityGroupIds``; None where the endpoint's configuration has them, which is
         where SageMaker wants role, network and isolation of inference components.
     """
-    properties = model_properties(compiled.artifact_uri, image=image, role=role, network=network)
+    properties = model_properties(compiled.artifact_uri, image=image, role=role, network=network, workers=workers)
     model = resource(sagemaker.CfnModel, scope, construct_id, **properties)
     return Served(compiled, model.attr_model_name, image, compiled.artifact_key)
 
 
+def workers(endpoint: spec.Endpoint, variants: Iterable[spec.Variant], model: str, compiled: CompiledModel) -> int:
+    """How many copies of a model fit on the NeuronCores that one container of it has, wherever it is served.
+
+    Left to itself the image's server starts one for each of the host's vCPUs (inferred: AWS's configuration of it sets
+    no number), which are more than there are cores: the later ones fail to load. 0 for target ``cpu``.
+    """
+    if compiled.target == "cpu":
+        return 0
+    hosts = [
+        instances.from_sagemaker(name)
+        for variant in variants
+        for name in variant.types
+        if variant.model is None or variant.model_of(name) == model
+    ]
+    cores = [host.logical_cores for host in hosts]
+    shares = [component.accelerators for component in endpoint.components if component.model == model]
+    if shares:
+        cores = [host.logical_cores // host.accelerators * shares[0] for host in hosts if host.accelerators]
+    return max(1, min(cores, default=0) // compiled.compile.tensor_parallel)
+
+
 def model_properties(
-    artifact_uri: str, *, image: str, role: iam.IRole, network: Mapping[str, Any] | None
+    artifact_uri: str, *, image: str, role: iam.IRole, network: Mapping[str, Any] | None, workers: int
 ) -> dict[str, Any]:
     """What a SageMaker model is made of, whoever makes it; parameters as of :func:`served_model`."""
+    environment = {"environment": {"SAGEMAKER_MODEL_SERVER_WORKERS": str(workers)}} if workers else {}
     alone: dict[str, Any] = {"enable_network_isolation": True, "vpc_config": dict(network)} if network else {}
     return {
         "execution_role_arn": role.role_arn,
@@ -73,6 +97,7 @@ def model_properties(
             "modelDataSource": {
                 "s3DataSource": {"s3Uri": artifact_uri, "s3DataType": "S3Prefix", "compressionType": "None"}
             },
+            **environment,
         },
         **alone,
     }
