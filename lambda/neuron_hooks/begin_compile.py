@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from . import artifact, aws, job, log, model_events, model_request, needs, registry, settings, watching
+from . import artifact, aws, cloudformation, job, log, model_events, model_request, needs, registry, settings, watching
 from .artifact import SourceFile
 from .model_request import ModelRequest, Source
 
@@ -204,13 +204,22 @@ def _look(key: str) -> registry.Entry | None:
 
 
 def _what_it_has(event: dict[str, Any], model: ModelRequest) -> dict[str, Any] | None:
-    """The artifact the resource stands for, if this very request made it or found it."""
-    key = (event.get("request") or {}).get("PhysicalResourceId", "")
-    entry = _look(key) if key else None
-    if entry is None or entry.state != registry.READY or artifact.asked(model) not in entry.asked:
+    """An artifact that the resource stands for, or stood for, if this very request made it or found it.
+
+    An update that another resource's failure takes back has the new artifact as physical id. The old one is the
+    resource's still: CloudFormation sends Delete for it when all has gone well.
+    """
+    request = event.get("request") or {}
+    if not request.get("PhysicalResourceId"):
         return None
-    log.decision("source gone, artifact kept", key=key, execution=event["execution"], model=model.name)
-    return _ready(key, model, entry)
+    declared = aws.get_item(registry.get(SETTINGS.registry_table, f"{registry.MODEL}{model.name}"))
+    resource = cloudformation.parse(request).resource
+    for key in dict.fromkeys([request["PhysicalResourceId"], *registry.artifacts_of(declared or {}, resource)]):
+        entry = _look(key)
+        if entry and entry.state == registry.READY and artifact.asked(model) in entry.asked:
+            log.decision("source gone, artifact kept", key=key, execution=event["execution"], model=model.name)
+            return _ready(key, model, entry)
+    return None
 
 
 def _expires(model: ModelRequest) -> int:

@@ -236,6 +236,15 @@ def declare(table: str, model: str, *, document: str, user: str) -> Update:
     return _add(request, users={"SS": [user]}) if user else request
 
 
+def artifacts_of(item: Item, resource: str) -> list[str]:
+    """The keys of the artifacts that a model's item says a resource has: more than one while a deploy goes on.
+
+    :param resource: ``<stack ARN>|<logical id>``.
+    """
+    users = item.get("users", {}).get("SS", ())
+    return sorted(user.removeprefix(f"{resource}|") for user in users if user.startswith(f"{resource}|"))
+
+
 def undeclare(table: str, model: str, user: str) -> Update:
     """An UpdateItem request that takes a user out of a model. Its document stays: it may be tried again by name."""
     return _take_out(table, f"{MODEL}{model}", "users", user)

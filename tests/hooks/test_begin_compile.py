@@ -13,6 +13,14 @@ import pytest
 Load = Callable[[str], ModuleType]
 Begin = Callable[..., dict[str, Any]]
 
+REQUEST = {
+    "RequestType": "Update",
+    "RequestId": "request-2",
+    "ResponseURL": "https://cloudformation.example/answer",
+    "StackId": "arn:aws:cloudformation:us-east-1:111122223333:stack/embed/1",
+    "LogicalResourceId": "Model",
+}
+
 
 @pytest.fixture
 def begin(load: Load, aws: Any, model: dict[str, Any]) -> Begin:
@@ -30,7 +38,7 @@ def begin(load: Load, aws: Any, model: dict[str, Any]) -> Begin:
     ) -> dict[str, Any]:
         event = {
             "model": {**model, **changed},
-            **({"request": {"PhysicalResourceId": has}} if has else {}),
+            **({"request": {**REQUEST, "PhysicalResourceId": has}} if has else {}),
             "execution": execution,
             "force": force,
             "asked_at": asked_at or int(time.time()),
@@ -271,6 +279,22 @@ def published(begin: Begin, load: Load, aws: Any) -> str:
 def test_a_rollback_gets_its_artifact_though_the_source_is_gone(begin: Begin, published: str) -> None:
     answer = begin("request-2", has=published)
     assert (answer["status"], answer["key"], answer["artifact_uri"]) == ("ready", published, "s3://artifacts/it/")
+
+
+def test_a_rollback_of_an_update_that_had_its_new_artifact_gets_the_old_one(
+    begin: Begin, load: Load, aws: Any, published: str
+) -> None:
+    user = f"{REQUEST['StackId']}|{REQUEST['LogicalResourceId']}|{published}"
+    aws.dynamodb.update_item(**load("registry").declare("registry", "minilm", document="{}", user=user))
+    answer = begin("request-2", has="f" * 64)
+    assert (answer["status"], answer["key"]) == ("ready", published)
+
+
+def test_an_artifact_that_another_resource_has_is_no_reason(begin: Begin, load: Load, aws: Any, published: str) -> None:
+    user = f"{REQUEST['StackId']}|Other|{published}"
+    aws.dynamodb.update_item(**load("registry").declare("registry", "minilm", document="{}", user=user))
+    with pytest.raises(load("artifact").SourceError, match="there is no object under"):
+        begin("request-2", has="f" * 64)
 
 
 def test_a_resource_that_asks_for_something_else_needs_a_source(begin: Begin, load: Load, published: str) -> None:
