@@ -163,10 +163,12 @@ def state_machines() -> Iterator[str]:
         "Drawn from their definitions in `infra/neuron_cdk/model/state_machines.py`. Dotted lines are errors caught. "
         "[The architecture](../architecture.md#the-compile-path) tells what they are for."
     )
-    yield "## Request: once for every request of CloudFormation"
+    yield "## Request: once for everybody who asks for an artifact"
     yield _flow(definitions.request_machine)
     yield "## Compile: once for every attempt at an artifact"
     yield _flow(definitions.compile_machine)
+    yield "## Job: once for every try of a compile"
+    yield _flow(definitions.job_machine)
 
 
 # -- parts -----------------------------------------------------------------------------------------------------------

@@ -76,6 +76,9 @@ def test_the_job_finds_its_request_where_it_is_told_to_look(begin: Begin, aws: A
     document = json.loads(body)
     assert (document["artifact_key"], document["attempt"]) == (answer["key"], answer["attempt"])
     assert document["model"]["batch_sizes"] == [1, 4]
+    # The files that the key was made of: the job refuses others that came in meanwhile.
+    (file,) = document["model"]["source"]["files"]
+    assert (file["path"], file["size"], file["content"].partition(":")[0]) == ("model.pt", 7, "md5")
 
 
 def test_the_same_event_twice_gives_the_same_answer_and_one_lease(begin: Begin, aws: Any) -> None:
