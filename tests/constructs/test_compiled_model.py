@@ -70,12 +70,17 @@ def test_hosts_are_cpu_types_sagemaker_runs_jobs_on(asked):
 def test_hosts_have_the_price_the_catalogue_has_or_none(monkeypatch, platform, compiled, a_model):
     first, second, *_ = software.compile_hosts("inf2", "torch-neuronx")
     priced = prices.Price(0.922, "2026-09-27", "sagemaker-prices")
-    monkeypatch.setattr(prices, "sagemaker_hourly", lambda _region, host: priced if host == first else None)
+    monkeypatch.setattr(prices, "processing_hourly", lambda _region, host: priced if host == first else None)
     compiled(a_model("inf2"))
     assert model_of(platform)["Hosts"][:2] == [
         {"Type": first, "UsdPerHour": "0.922"},
         {"Type": second, "UsdPerHour": ""},
     ]
+
+
+def test_a_compile_in_us_east_1_has_a_price_whichever_host_it_gets(asked):
+    for name in ("cpu-endpoint", "inf2-endpoint", "trn1-endpoint"):
+        assert [host["Type"] for host in asked(name)["Hosts"] if not host["UsdPerHour"]] == []
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from neuron_cdk.catalog import prices
 from neuron_cdk.local import EmbeddedAws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,16 @@ def test_a_list_has_what_the_deploy_compiled_and_checked(models: Any) -> None:
     assert current["state"] == "ready"
     assert "golden" in current["verification"]["ran"]
     assert current["used_by"][0].endswith("Magika") or "magika" in current["used_by"][0]
+
+
+def test_what_a_compile_cost_is_its_jobs_time_at_its_hosts_price(models: Any, client: Any) -> None:
+    (current,) = listed(models)["artifacts"]
+    job = client("sagemaker").describe_processing_job(ProcessingJobName=current["job_name"])
+    hours = (job["ProcessingEndTime"] - job["ProcessingStartTime"]).total_seconds() / 3600
+    price = prices.processing_hourly("us-east-1", current["host"])
+    assert price is not None
+    assert current["usd"] > 0
+    assert current["usd"] == pytest.approx(hours * price.usd, abs=2e-6)  # kept to a millionth
 
 
 def test_what_is_there_is_found_at_once(models: Any) -> None:

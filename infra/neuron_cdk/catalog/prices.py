@@ -36,6 +36,14 @@ def sagemaker_hourly(region: str, ml_name: str) -> Price | None:
     return _prices("sagemaker").get((region, ml_name))
 
 
+def processing_hourly(region: str, ml_name: str) -> Price | None:
+    """The price of an ``ml.`` type in a processing job, or None when no source gives it.
+
+    The source has one price for whatever a type runs, so this may be off by up to a cent an hour.
+    """
+    return _prices("processing").get((region, ml_name))
+
+
 @cache
 def _prices(kind: str) -> dict[tuple[str, str], Price]:
     """Prices by region and type. Batches are stored undated first, then by date, so the newest wins."""

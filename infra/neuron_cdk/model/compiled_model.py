@@ -145,10 +145,8 @@ class CompiledModel(Construct):
 def _hosts(region: str, hosts: Sequence[str]) -> list[dict[str, str]]:
     """Those that SageMaker has in the region, each with its list price for an hour (``UsdPerHour``, "" where the
     catalogue has none), by which the cost of a compile is reckoned.
-
-    The catalogue's figures are those of endpoints; their source says that a processing hour costs the same to a cent.
     """
-    priced = ((host, prices.sagemaker_hourly(region, host)) for host in hosts)
+    priced = ((host, prices.processing_hourly(region, host)) for host in hosts)
     return [
         {"Type": host, "UsdPerHour": f"{price.usd:g}" if price else ""}
         for host, price in priced
