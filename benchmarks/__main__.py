@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .compile_once import compile_once
+from .faults import faults
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
@@ -160,13 +161,24 @@ MEASURED = {
 def main() -> None:
     console = Console()
     table = Table("what", "measured", "target", box=None, header_style="bold")
-    results = {}
+    results: dict[str, object] = {}
     for name, (measure, target) in MEASURED.items():
         with console.status(name):
             figures = {key: round(value, 3) for key, value in measure().items()}
         results[name] = figures
         table.add_row(name, ", ".join(f"{key} {value:.2f}" for key, value in figures.items()), target)
     console.print(table)
+    with console.status("faults"):
+        rows = faults()
+    disturbed = Table(
+        "a fault at every call, one at a time", "calls", "faults", "outcome", box=None, header_style="bold"
+    )
+    for what, row in rows.items():
+        disturbed.add_row(what, str(row.calls), ", ".join(row.faults), row.outcome)
+    console.print(disturbed)
+    results["faults"] = {
+        what: {"calls": row.calls, "faults": row.faults, "outcome": row.outcome} for what, row in rows.items()
+    }
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     document = {"at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "machine": machine, "results": results}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)

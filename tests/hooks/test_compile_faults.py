@@ -163,7 +163,7 @@ class Faults:
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_whatever_happens_and_is_called_again_ends_as_if_nothing_had(
-    name: str, case: Case, load: Load, monkeypatch: pytest.MonkeyPatch, inbox: Any
+    name: str, case: Case, load: Load, monkeypatch: pytest.MonkeyPatch, inbox: Any, tell: Any
 ) -> None:
     faults = Faults(load, monkeypatch)
     hook = load(HOOKS[name])
@@ -178,6 +178,7 @@ def test_whatever_happens_and_is_called_again_ends_as_if_nothing_had(
     expected = undisturbed()
     calls = faults.seen
     assert calls > 0
+    tell(f"{HOOKS[name]}: {name.replace('_', ' ')}", calls, "killed after, throttled")
     for kind, at in itertools.product(("killed", "throttled"), range(calls)):
         empty(case)
         inbox.answers.clear()

@@ -123,12 +123,15 @@ def end(stack: Deployment) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fault", ["throttled", "refused", "killed"])
 @pytest.mark.parametrize("scene", SCENES)
-def test_every_call_may_go_wrong_once(stack: Deployment, scene: Callable[[Deployment], Act], fault: str) -> None:
+def test_every_call_may_go_wrong_once(
+    stack: Deployment, scene: Callable[[Deployment], Act], fault: str, tell: Any
+) -> None:
     act = scene(stack)
     before = len(stack.aws.calls)
     assert attempt(act)
     calls, expected = stack.aws.calls[before:], end(stack)
     assert calls
+    tell(f"endpoint hook: {scene.__name__.replace('_', ' ')}", len(calls), fault)
     for number, operation in enumerate(calls):
         where = f"{fault} at call {number}, {operation}"
         stack.fresh()

@@ -85,12 +85,13 @@ SCENES = (first, artifact, other_type, bad, taken_back_by_sagemaker, first_fails
 
 @pytest.mark.parametrize("fault", ["throttled", "refused", "killed"])
 @pytest.mark.parametrize("scene", SCENES)
-def test_every_call_may_go_wrong_once(stack: Releases, scene: Callable[[Releases], Act], fault: str) -> None:
+def test_every_call_may_go_wrong_once(stack: Releases, scene: Callable[[Releases], Act], fault: str, tell: Any) -> None:
     act = scene(stack)
     before = len(stack.aws.calls)
     act()
     calls, expected, answers = stack.aws.calls[before:], stack.aws.state(), stack.answers
     assert len(calls) > 10
+    tell(f"release of an endpoint: {scene.__name__.replace('_', ' ')}", len(calls), fault)
     for number, operation in enumerate(calls):
         where = f"{fault} at call {number}, {operation}"
         stack.fresh()

@@ -97,8 +97,9 @@ def _ended(load: Load, monkeypatch: pytest.MonkeyPatch, scene: str, fault: Any) 
 
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_call_may_fail(load: Load, monkeypatch: pytest.MonkeyPatch, scene: str, fault: str) -> None:
+def test_every_call_may_fail(load: Load, monkeypatch: pytest.MonkeyPatch, scene: str, fault: str, tell: Any) -> None:
     undisturbed, count = _ended(load, monkeypatch, scene, None)
+    tell(f"release of a fleet: {scene}", count, fault)
     when, raised = FAULTS[fault]
     for number in range(count):
         ended, _ = _ended(load, monkeypatch, scene, (number, when, raised))
