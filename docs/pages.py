@@ -25,7 +25,7 @@ def reference() -> dict[str, str]:
         "reference/instances.md": page("Instance types", instance_types()),
         "reference/compatibility.md": page("What works together", compatibility()),
         "reference/catalogue-decisions.md": page("Where the catalogue's figures come from", catalogue_decisions()),
-        "reference/state-machines.md": page("The two state machines", state_machines()),
+        "reference/state-machines.md": page("The state machines", state_machines()),
     }
 
 
@@ -157,11 +157,13 @@ def catalogue_decisions() -> Iterator[str]:
 
 
 def state_machines() -> Iterator[str]:
-    from neuron_cdk.model import state_machines as definitions  # loads the CDK, as neuron_cdk.model does
+    from neuron_cdk.model import release_machine as releases  # loads the CDK, as neuron_cdk.model does
+    from neuron_cdk.model import state_machines as definitions
 
     yield (
-        "Drawn from their definitions in `infra/neuron_cdk/model/state_machines.py`. Dotted lines are errors caught. "
-        "[The architecture](../architecture.md#the-compile-path) tells what they are for."
+        "Drawn from their definitions in `infra/neuron_cdk/model/state_machines.py` and `release_machine.py`. Dotted "
+        "lines are errors caught. The architecture tells what they are for: [the compile "
+        "path](../architecture.md#the-compile-path), [releases](../architecture.md#releases)."
     )
     yield "## Request: once for everybody who asks for an artifact"
     yield _flow(definitions.request_machine)
@@ -169,6 +171,8 @@ def state_machines() -> Iterator[str]:
     yield _flow(definitions.compile_machine)
     yield "## Job: once for every try of a compile"
     yield _flow(definitions.job_machine)
+    yield "## Release: once for every release to a target"
+    yield _flow(releases.release_machine)
 
 
 # -- parts -----------------------------------------------------------------------------------------------------------
