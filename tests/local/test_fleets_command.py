@@ -26,7 +26,8 @@ def handler(event, context):
 
 
 def _stack(*, owns_size: bool) -> dict[str, Any]:
-    trust = {"Version": "2012-10-17", "Statement": []}
+    by_lambda = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"Version": "2012-10-17", "Statement": [by_lambda]}
     return {
         "Resources": {
             "Template": {
