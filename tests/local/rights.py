@@ -38,11 +38,11 @@ _CHANNELS = (
 
 UNUSED = (
     Unused(
-        r"Pipeline\w*Role|Release\w*Role",
+        r"Pipeline\w*Role|\w*Release\w*Role",
         _LOG_DELIVERY,
         "Step Functions sets up the delivery of a machine's log with them; the embedded one keeps no such log",
     ),
-    Unused(r"Pipeline\w*Role|Release\w*Role", _TRACES, "X-Ray is not embedded"),
+    Unused(r"Pipeline\w*Role|\w*Release\w*Role", _TRACES, "X-Ray is not embedded"),
     Unused(
         r"\w*Role",
         ("kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"),
