@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ class Artifact:
     hits: int = 0
     compile_seconds: float = 0
     usd: float | None = None
-    """None where no price is known."""
+    """None where no price is known; of what is joined from parts, what they cost together."""
     used_by: tuple[str, ...] = ()
     """``<stack arn>|<logical id>`` each."""
     parts: tuple[str, ...] = ()
@@ -175,8 +175,9 @@ def read(aws: BotoAws, table: str, names: Iterable[str]) -> list[LiveModel]:
             declared[key.removeprefix(_DECLARED)] = item
         elif _NOT_AN_ARTIFACT not in key:
             artifacts.append(artifact(item))
+    paid = {one.key: one.usd for one in artifacts}
     parts = {part for one in artifacts for part in one.parts}
-    whole = [one for one in artifacts if one.engine != _MIRROR and one.key not in parts]
+    whole = [_with_cost(one, paid) for one in artifacts if one.engine != _MIRROR and one.key not in parts]
     whole.sort(key=lambda one: (one.registered_at or one.lease_expires, one.key), reverse=True)
     found = []
     for name in sorted({*names, *declared}):
@@ -190,6 +191,13 @@ def read(aws: BotoAws, table: str, names: Iterable[str]) -> list[LiveModel]:
             )
         )
     return found
+
+
+def _with_cost(one: Artifact, paid: Mapping[str, float | None]) -> Artifact:
+    """What is joined from parts cost what they did."""
+    costs = [paid.get(part) for part in one.parts]
+    known = [cost for cost in costs if cost is not None]
+    return replace(one, usd=sum(known)) if one.parts and len(known) == len(costs) else one
 
 
 def read_artifact(aws: BotoAws, table: str, key: str) -> Artifact | None:
