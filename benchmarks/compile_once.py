@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -146,17 +146,7 @@ def deployed() -> Iterator[Pipeline]:
         file.write_text(FILE)
         inbox = Inbox()
         try:
-            command: Sequence[str | Path] = [
-                NEURON_CDK,
-                "local",
-                "deploy",
-                file,
-                "--state",
-                state,
-                "--port",
-                "0",
-                "--json",
-            ]
+            command: list[str | Path] = [NEURON_CDK, "local", "deploy", file, "--state", state, "--port", "0", "--json"]
             subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
             yield Pipeline(_address(state), inbox)
         finally:

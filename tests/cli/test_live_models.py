@@ -137,14 +137,14 @@ def test_copies_of_sources_and_parts_of_others_are_no_artifacts_of_the_model(aws
 
 def test_what_is_joined_from_parts_cost_what_they_did(aws: Any) -> None:
     aws.put(key("a"), state="ready", model="minilm", parts={key("b"), key("c")}, registered_at=1)
-    aws.put(key("b"), state="ready", model="minilm", usd="0.25")
-    aws.put(key("c"), state="ready", model="minilm", usd="0.5")
+    aws.put(key("b"), state="ready", model="minilm", usd=0.25)
+    aws.put(key("c"), state="ready", model="minilm", usd=0.5)
     assert [each.usd for each in one(aws, "minilm").artifacts] == [0.75]
 
 
 def test_a_part_without_a_price_leaves_the_whole_without_one(aws: Any) -> None:
     aws.put(key("a"), state="ready", model="minilm", parts={key("b"), key("c")}, registered_at=1)
-    aws.put(key("b"), state="ready", model="minilm", usd="0.25")
+    aws.put(key("b"), state="ready", model="minilm", usd=0.25)
     aws.put(key("c"), state="ready", model="minilm")
     assert [each.usd for each in one(aws, "minilm").artifacts] == [None]
 
