@@ -42,6 +42,7 @@ HOOK_CLIENT = "import neuron_hooks.compiled_model; from neuron_hooks import aws;
 HOOK_SETTINGS = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
+    "REGISTRY_TABLE": "registry",
     "REQUEST_MACHINE_ARN": "arn:aws:states:us-east-1:111122223333:stateMachine:request",
     "DEADLINE_SECONDS": "3300",
     "POLL_SECONDS": "15",

@@ -96,7 +96,7 @@ COMMON = {
                 "dynamodb:UpdateItem",
                 "events:PutEvents",
                 "s3:PutObject",
-                *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),  # the sources of the models it was given
+                *("s3:GetObject", "s3:ListBucket"),  # the sources of the models it was given
             },
         ),
         ("Register", {"dynamodb:UpdateItem", "events:PutEvents", "s3:GetObject", "s3:ListBucket"}),

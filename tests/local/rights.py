@@ -50,7 +50,7 @@ UNUSED = (
         "DynamoDB asks more of the caller only AWS can show (inferred)",
     ),
     Unused(
-        r"EndpointRole|PipelineJobRole",
+        r"EndpointRole|PipelineJobRole|PipelineMirrorRole",
         ("kms:ReEncryptFrom", "kms:ReEncryptTo"),
         "asked of a role that attaches encrypted volumes (SageMaker guide); no volume is re-encrypted here",
     ),
@@ -82,6 +82,46 @@ UNUSED = (
         ("dynamodb:GetItem",),
         "asked before an upload of more than a day ago is removed; nothing here gets that old but in tests/hooks",
     ),
+    Unused(
+        r"Endpoint(HookFunction|ReleasesStep)Role",
+        (
+            "application-autoscaling:DeleteScalingPolicy",
+            "application-autoscaling:DeleteScheduledAction",
+            "application-autoscaling:DeregisterScalableTarget",
+            "application-autoscaling:PutScheduledAction",
+            "cloudwatch:DeleteAlarms",
+        ),
+        "for a schedule or a policy that comes, goes, or stands in an update's way: tests/hooks does all of it, the "
+        "deployments here some",
+    ),
+    Unused(
+        r"Endpoint(HookFunction|ReleasesStep)Role",
+        ("s3:ListBucket", "sagemaker:InvokeEndpointAsync"),
+        "to ask an asynchronous endpoint its smoke test and its golden examples, as tests/hooks does; those deployed "
+        "here serve what was made without either",
+    ),
+    Unused(
+        r"\w*ReleasesStepRole",
+        ("states:SendTaskFailure",),
+        "for a release that supersedes one that waits for a person, as tests/hooks has it; a person's no is sent with "
+        "the person's own key",
+    ),
+    Unused(
+        r"EndpointRole",
+        ("cloudwatch:DescribeAlarms",),
+        "SageMaker looks at a rollout's alarms in the endpoint's name; the embedded one knows them without asking",
+    ),
+    Unused(
+        r"Pipeline(Join|Register)Role",
+        ("s3:ListBucket",),
+        "so that a file that a job did not write is missing (404) and not denied (403): tests/hooks takes one away",
+    ),
+    Unused(
+        r"PipelineRecordFailureRole",
+        ("logs:DescribeLogStreams", "logs:GetLogEvents"),
+        "for the log of a job that left no message, as one that was killed: tests/hooks; jobs here leave one",
+    ),
+    Unused(r"HookRole", ("s3:PutObject",), "given to a test's own role to see it told as never used"),
     Unused(
         r"NetworkFlowLogRole",
         ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),

@@ -32,7 +32,9 @@ def endpoint_role(
     :param artifacts: their keys; ``*`` where a release decides which it is.
     :raises ValueError: when an image is in no private registry: SageMaker pulls from nowhere else.
     """
-    prefixes = [f"artifacts/{key}/*" if key != "*" else "artifacts/*" for key in artifacts]
+    keys = list(artifacts)
+    prefixes = [f"artifacts/{key}/*" if key != "*" else "artifacts/*" for key in keys]
+    what = "what is released is not known at deploy" if "*" in keys else "one artifact"
     pulls = {each.on[0]: each for each in map(pull_image, images)}
     return sagemaker_role(
         scope,
@@ -46,7 +48,7 @@ def endpoint_role(
             Allow(
                 ["s3:GetObject"],
                 [store.bucket.arn_for_objects(prefix) for prefix in prefixes],
-                why="one artifact: its files, whatever the compiler called them",
+                why=f"{what}: its files, whatever the compiler called them",
             ),
             store.listing(*prefixes),
             Allow(["kms:Decrypt"], [key_arn(store.key)]),

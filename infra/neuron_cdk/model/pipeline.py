@@ -204,7 +204,7 @@ class CompilePipeline(Construct, ModelMetrics):
         files = [f"{bucket_arn}/{prefix}*"]
         why = "a model's source is a prefix: its files have whatever names they have"
         listing = Allow(["s3:ListBucket"], [bucket_arn], when={"StringLike": {"s3:prefix": f"{prefix}*"}})
-        self._begin.role.allow(listing, Allow(["s3:GetObject", "s3:GetObjectVersion"], files, why=why))
+        self._begin.role.allow(listing, Allow(["s3:GetObject"], files, why=why))
         also_allow(self.job_role, listing, Allow(["s3:GetObject"], files, why=why))
 
     def watch_source(self, name: str, bucket: str, prefix: str) -> None:
