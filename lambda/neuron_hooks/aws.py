@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 import botocore
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from . import fleet_seen
 from .artifact import SourceError, SourceFile, asset_digest, content, fingerprint, prefix_digest
@@ -32,14 +33,24 @@ _JOB_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 _LAUNCHES = 20
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
 # What is no answer to the question that was asked: asked again, it may be answered.
-_PASSING = {
+_PASSING = (
+    "ConcurrentUpdateException",
+    "FailedResourceAccessException",  # the service-linked role is new
+    "InternalDependencyException",
     "InternalFailure",
+    "InternalServerError",
+    "InternalServiceException",
+    "InternalServiceFault",
+    "LimitExceededFault",
+    "ModelNotReadyException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "ResourceContention",
     "ServiceUnavailable",
-    "Throttling",
-    "ThrottlingException",
-}
+    "SlowDown",
+    "TooManyRequestsException",
+)
 
 
 class RefreshRefusedError(Exception):
@@ -61,6 +72,15 @@ def check_botocore(version: str) -> None:
 
 
 check_botocore(botocore.__version__)
+
+
+def passes(error: Exception) -> bool:
+    """Whether the same call may succeed a little later."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.response["Error"]["Code"]
+        return "Throttl" in code or code in _PASSING or (status >= 500 and code != "ModelError")
+    return isinstance(error, BotoConnectionError | HTTPClientError)
 
 
 @functools.cache
@@ -287,7 +307,7 @@ def start_refresh(group: str, preferences: Mapping[str, Any]) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] == "InstanceRefreshInProgress":
             return  # of another run of this function, or one that is being cancelled: the next run sees which
-        if error.response["Error"]["Code"] in _PASSING:
+        if passes(error):
             raise
         raise RefreshRefusedError(error.response["Error"]["Message"]) from error
 

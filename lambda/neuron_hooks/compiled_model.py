@@ -22,6 +22,8 @@ from . import aws, cloudformation, log, model_request, registry, settings
 from .cloudformation import Request
 
 SETTINGS = settings.load(settings.CompiledModel)
+# Seconds, beside those that boto3 waits: a stack must not fail because many were deployed at once.
+_PAUSES = (2, 5, 10)
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
@@ -33,23 +35,31 @@ def handler(event: dict[str, Any], _context: object) -> None:
     try:
         model = event["ResourceProperties"].get("Model") or {}
         model_request.parse(model)
-        started = aws.start_execution(
-            SETTINGS.request_machine_arn,
-            request.execution_name,
-            {
-                "request": request.to_json(),
-                "model": model,
-                "trigger": "deploy",
-                "force": False,
-                "deadline": int(time.time()) + SETTINGS.deadline_seconds,
-                "poll_seconds": SETTINGS.poll_seconds,
-            },
-        )
+        started = _start(request, model)
     except Exception as error:  # nobody else would answer, and CloudFormation would wait an hour
         log.decision("refused", execution=request.execution_name, error=f"{type(error).__name__}: {error}")
         cloudformation.deliver(request, cloudformation.failure(request, "", "The request failed:", detail=str(error)))
         return
     log.decision("started" if started else "started before", execution=request.execution_name, model=model["Name"])
+
+
+def _start(request: Request, model: dict[str, Any]) -> bool:
+    asked = {
+        "request": request.to_json(),
+        "model": model,
+        "trigger": "deploy",
+        "force": False,
+        "deadline": int(time.time()) + SETTINGS.deadline_seconds,
+        "poll_seconds": SETTINGS.poll_seconds,
+    }
+    for pause in _PAUSES:
+        try:
+            return aws.start_execution(SETTINGS.request_machine_arn, request.execution_name, asked)
+        except Exception as error:
+            if not aws.passes(error):
+                raise
+            time.sleep(pause)
+    return aws.start_execution(SETTINGS.request_machine_arn, request.execution_name, asked)
 
 
 def _release(request: Request, model: str) -> None:

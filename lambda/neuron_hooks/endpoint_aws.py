@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.exceptions import ClientError
 
 from . import aws, endpoint_scaling, endpoint_seen
 from .endpoint_declaration import Policy, Schedule, Target
@@ -18,23 +17,6 @@ from .endpoint_seen import Component, Configured, Endpoint, Model, Registered
 _ANSWER_SECONDS = 70  # SageMaker gives a container 60 (InvokeEndpoint's reference)
 _MOST_IDS = 50  # of one DescribeScalableTargets
 _MOST_BYTES = 1000
-_PASSING = (
-    "ConcurrentUpdateException",
-    "FailedResourceAccessException",  # the service-linked role is new
-    "InternalDependencyException",
-    "InternalFailure",
-    "InternalServerError",
-    "InternalServiceException",
-    "InternalServiceFault",
-    "LimitExceededFault",
-    "ModelNotReadyException",
-    "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "SlowDown",
-    "TooManyRequestsException",
-)
 
 
 class ContainerError(Exception):
@@ -47,15 +29,6 @@ class Outcome:
 
     answer: str
     error: str
-
-
-def passes(error: Exception) -> bool:
-    """Whether the same call may succeed a little later."""
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = error.response["Error"]["Code"]
-        return "Throttl" in code or code in _PASSING or (status >= 500 and code != "ModelError")
-    return isinstance(error, BotoConnectionError | HTTPClientError)
 
 
 def _is_absent(error: ClientError) -> bool:
@@ -126,7 +99,7 @@ def invoke(request: dict[str, Any]) -> bytes:
     try:
         answered: bytes = aws.client("sagemaker-runtime", _ANSWER_SECONDS).invoke_endpoint(**request)["Body"].read()
     except ClientError as error:
-        if passes(error):
+        if aws.passes(error):
             raise
         answer = error.response
         said = answer.get("OriginalMessage") or answer["Error"]["Message"]

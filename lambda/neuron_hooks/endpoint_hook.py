@@ -91,7 +91,7 @@ def _persistently(work: Callable[[], T], deadline: Deadline) -> T:
         try:
             return work()
         except Exception as error:
-            if not endpoint_aws.passes(error) or deadline.left() < pause:
+            if not aws.passes(error) or deadline.left() < pause:
                 raise
             log.decision("again", key=SETTINGS.endpoint_key, error=str(error), pause_s=pause)
         time.sleep(pause)

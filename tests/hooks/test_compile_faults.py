@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from botocore.exceptions import ClientError
 Load = Callable[[str], ModuleType]
 WHOLE, PARTS = "cd" * 32, ["01" * 32, "02" * 32]
 # What says when or by which attempt, and so differs from one run to the next.
-_TIMES = ("registered_at", "last_used", "users_since", "failed_at", "lease_expires")
+_TIMES = ("registered_at", "last_used", "users_since", "failed_at", "lease_expires", "retired_at")
 JOB = {
     "ProcessingJobName": "job-0",
     "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large"}},
@@ -37,6 +38,7 @@ class Case:
 
     def __init__(self, load: Load, aws: Any, model: dict[str, Any], request: dict[str, Any], wanted: Any) -> None:
         self._load, self.aws, self.model, self.request, self.wanted = load, aws, model, request, wanted
+        self.executions: dict[str, str] = {}
 
     def _artifact(self, key: str, attempt: str, **facts: Any) -> None:
         body = b"program"
@@ -80,6 +82,21 @@ class Case:
         ready = {"status": "ready", "key": WHOLE, "artifact_uri": "s3://a/", "sdk": "1", "compile_seconds": 1}
         return {"request": self.request, "model": self.model, "outcome": {**ready, "cache": "hit"}}
 
+    def compiled_model_create(self) -> dict[str, Any]:
+        return self.request
+
+    def source_changed(self) -> dict[str, Any]:
+        self.aws.set("model#minilm", document=json.dumps(self.model))
+        seen = {"key": "minilm/model.pt", "size": 1, "etag": "e", "sequencer": "0065A1"}
+        detail = {"bucket": {"name": "models"}, "object": seen}
+        return {"model": "minilm", "event": {"source": "aws.s3", "time": "2026-12-28T12:00:10Z", "detail": detail}}
+
+    def housekeeping(self) -> dict[str, Any]:
+        long_ago = {"registered_at": 1, "last_used": 1, "users_since": 1, "compile_seconds": 1}
+        self.aws.set(WHOLE, state="ready", attempt="a1", model="minilm", artifact_uri="s3://a/", **long_ago)
+        self._artifact(WHOLE, "a1")
+        return {"task": "collect"}
+
     def compiled_model_delete(self) -> dict[str, Any]:
         self._load("answer_cloudformation").handler(self.answer_cloudformation(), None)
         return {**self.request, "RequestType": "Delete", "PhysicalResourceId": WHOLE}
@@ -100,7 +117,7 @@ class Case:
             if attempt in published:
                 body = self.aws.s3.get_object(Bucket="artifacts", Key=key)["Body"].read().decode()
                 objects[re.sub(rf"/{attempt}/", "/attempt/", key)] = body.replace(attempt, "attempt")
-        return {"items": items, "objects": objects}
+        return {"items": items, "objects": objects, "executions": self.executions}
 
 
 HOOKS = {
@@ -110,7 +127,10 @@ HOOKS = {
     "record_failure": "record_failure",
     "join_parts": "join_parts",
     "answer_cloudformation": "answer_cloudformation",
+    "compiled_model_create": "compiled_model",
     "compiled_model_delete": "compiled_model",
+    "source_changed": "source_changed",
+    "housekeeping": "housekeeping",
 }
 
 
@@ -122,6 +142,7 @@ def case(
 
 
 def empty(case: Case) -> None:
+    case.executions.clear()
     for key in case.aws.keys("artifacts"):
         case.aws.s3.delete_object(Bucket="artifacts", Key=key)
     for item in case.aws.dynamodb.scan(TableName="registry")["Items"]:
@@ -131,7 +152,7 @@ def empty(case: Case) -> None:
 class Faults:
     """Counts the calls of the hooks' own clients, and does something about one of them."""
 
-    def __init__(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, load: Load, monkeypatch: pytest.MonkeyPatch, executions: dict[str, str]) -> None:
         self.seen, self.at, self.kind = 0, -1, ""
         module = load("aws")
         make = module.client
@@ -140,6 +161,8 @@ class Faults:
             made = make(*arguments)
             if not getattr(made, "_watched", False):
                 made._watched = True
+                if arguments[0] == "stepfunctions":
+                    made._make_api_call = partial(_start, executions)
                 self._watch(made)
             return made
 
@@ -161,11 +184,22 @@ class Faults:
         made._make_api_call = counted
 
 
+def _start(executions: dict[str, str], operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """StartExecution: a name is taken once."""
+    if arguments["name"] in executions:
+        raise ClientError({"Error": {"Code": "ExecutionAlreadyExists", "Message": "taken"}}, operation)
+    executions[arguments["name"]] = arguments["stateMachineArn"]
+    return {"executionArn": arguments["name"]}
+
+
 @pytest.mark.parametrize("name", HOOKS)
 def test_whatever_happens_and_is_called_again_ends_as_if_nothing_had(
     name: str, case: Case, load: Load, monkeypatch: pytest.MonkeyPatch, inbox: Any, tell: Any
 ) -> None:
-    faults = Faults(load, monkeypatch)
+    monkeypatch.setenv("QUIET_SECONDS", "90")
+    monkeypatch.setenv("KEEP_DAYS", "30")
+    monkeypatch.setenv("GRACE_SECONDS", "3600")
+    faults = Faults(load, monkeypatch, case.executions)
     hook = load(HOOKS[name])
 
     def undisturbed() -> dict[str, Any]:
@@ -186,7 +220,11 @@ def test_whatever_happens_and_is_called_again_ends_as_if_nothing_had(
         faults.at, faults.kind, faults.seen = at, kind, 0
         try:
             hook.handler(event, None)
-        except (KilledError, ClientError):
+        except (
+            KilledError,
+            ClientError,
+            RuntimeError,
+        ):  # housekeeping does the rest first, then says what it could not
             faults.at = -1
             hook.handler(event, None)
         faults.at = -1
