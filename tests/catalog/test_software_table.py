@@ -67,6 +67,7 @@ def test_a_combination_has_image_versions_and_sources() -> None:
         ("trn1", "neuronx-cc", "processing", "2.31.1"),
         ("trn1", "neuronx-cc", "ec2", "2.32.0"),
         ("inf2", "tensorflow-neuronx", "endpoint", "2.17.0"),
+        ("trn1n", "tensorflow-neuronx", "processing", "2.17.0"),
         ("inf1", "torch-neuron", "endpoint", "2.20.2"),
         ("inf1", "torch-neuron", "processing", "2.20.2"),
         ("cpu", "onnxruntime", "endpoint", "1.32.0"),
@@ -206,7 +207,7 @@ def test_what_is_inferred_says_so_for_the_chips_concerned() -> None:
         ("trn1", "optimum", "processing", "2.20.0", "on a host that has none", "2.26.0"),
         ("inf2", "optimum", "processing", "2.27.0", "no newer Hugging Face image", "2.26.0"),
         ("trn2", "tensorflow-neuronx", "ec2", None, "TensorFlow never ran on Trainium2", None),
-        ("inf2", "tensorflow-neuronx", "processing", None, "has no way to say which chip to compile for", None),
+        ("inf2", "tensorflow-neuronx", "processing", "2.18.0", "SDK 2.17.0 is the last that has an image", "2.17.0"),
         ("trn1", "tensorflow-neuronx", "training", None, "no SageMaker training image with TensorFlow", None),
         ("inf2", "tensorflow-neuronx", "endpoint", "2.29.0", "unsupported since SDK 2.29.0", "2.17.0"),
         ("inf2", "torch-neuronx", "endpoint", "2.24.0", "no image of that SDK is known; known are 2.31.1", "2.31.1"),
@@ -243,7 +244,7 @@ def test_the_living_cells_are_these() -> None:
         expected[chip, "vllm"] = {"endpoint", "ec2"} | ({"processing"} if chip == "trn2" else set())
         expected[chip, "neuronx-cc"] = {"processing", "ec2"}
         if chip != "trn2":
-            expected[chip, "tensorflow-neuronx"] = {"endpoint", "ec2"}
+            expected[chip, "tensorflow-neuronx"] = served
     living = {(target, engine, service) for target, engine, service in CELLS if alive(target, engine, service)}
     assert living == {(*cell, service) for cell, services in expected.items() for service in services}
 

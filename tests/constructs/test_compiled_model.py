@@ -46,7 +46,7 @@ def test_the_request_says_everything_that_decides_what_the_compiler_makes(asked)
 def test_shapes_are_compiled_apart_where_each_has_a_program_of_its_own(asked):
     assert asked("cpu-endpoint")["Splits"] is True
     assert set(ONE_PROGRAM_A_SHAPE) < set(software.ENGINES)
-    assert not {"neuronx-cc", "vllm", "nxd-inference", "optimum"} & set(ONE_PROGRAM_A_SHAPE)
+    assert not {"neuronx-cc", "vllm", "nxd-inference", "optimum", "tensorflow-neuronx"} & set(ONE_PROGRAM_A_SHAPE)
 
 
 def test_without_an_sdk_it_is_the_newest_that_compiles_and_serves(asked):

@@ -9,7 +9,7 @@ import pytest
 from neuron_cdk.catalog import software
 from neuron_cdk.spec.checks import engines as limits
 from neuron_jobs import engines
-from neuron_jobs.engines import neuron_cc_flags, neuron_flags, nxd_export, optimum_export, vllm_cache
+from neuron_jobs.engines import neuron_cc_flags, neuron_flags, nxd_export, optimum_export, tf_trace, vllm_cache
 from neuron_jobs.errors import JobError
 from neuron_jobs.request import CompileRequest
 
@@ -38,6 +38,7 @@ CASES: dict[str, tuple[Any, str]] = {
     "optimum": (optimum_export.flags, "feature-extraction"),
     "nxd-inference": (nxd_export.flags, "text-generation"),
     "vllm": (vllm_cache.arguments, "text-generation"),
+    "tensorflow-neuronx": (tf_trace.flags, "image-classification"),
 }
 
 
@@ -57,14 +58,21 @@ def test_the_file_allows_a_precision_and_a_chip_just_where_the_job_takes_them(
             flags(request)
 
 
-@pytest.mark.parametrize("module", [optimum_export, nxd_export, vllm_cache])
+@pytest.mark.parametrize("module", [optimum_export, nxd_export, vllm_cache, tf_trace])
 def test_the_file_and_the_job_know_the_same_arguments(module: Any) -> None:
-    engine = {optimum_export: "optimum", nxd_export: "nxd-inference", vllm_cache: "vllm"}[module]
+    engine = {
+        optimum_export: "optimum",
+        nxd_export: "nxd-inference",
+        vllm_cache: "vllm",
+        tf_trace: "tensorflow-neuronx",
+    }[module]
     assert limits.LIMITS[engine].arguments == module.OPTIONS
 
 
 def _request(**given: Any) -> CompileRequest:
-    sdk = {"torch-neuron": "2.20.2", "optimum": "2.26.0", "vllm": "2.32.0"}.get(given["engine"], "2.31.1")
+    sdk = {"torch-neuron": "2.20.2", "optimum": "2.26.0", "vllm": "2.32.0", "tensorflow-neuronx": "2.17.0"}.get(
+        given["engine"], "2.31.1"
+    )
     values: dict[str, Any] = {
         **dict.fromkeys(CompileRequest.__dataclass_fields__, ""),
         "sdk": sdk,

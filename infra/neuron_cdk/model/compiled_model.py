@@ -20,7 +20,7 @@ from .pipeline import CompilePipeline
 _VOLUME_GIB = 100
 _MIRROR_MINUTES = 120
 
-ONE_PROGRAM_A_SHAPE = ("onnxruntime", "tensorflow-neuronx", "torch-neuron", "torch-neuronx")
+ONE_PROGRAM_A_SHAPE = ("onnxruntime", "torch-neuron", "torch-neuronx")
 """Engines whose artifact is a program for each shape: each shape is compiled as an artifact of its own, beside the
 others, and one more shape compiles that one alone. What the others make of several shapes is one whole.
 """

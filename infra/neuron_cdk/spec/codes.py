@@ -231,7 +231,7 @@ CODES: dict[str, Code] = {
 
 RETIRED: dict[str, str] = {
     "NCDK-LATER-001": "Built: models from Hugging Face.",
-    "NCDK-LATER-002": "Built: every engine that compiles without devices; tensorflow-neuronx: NCDK-COMPILE-005.",
+    "NCDK-LATER-002": "Built: every engine of the catalogue compiles.",
     "NCDK-LATER-004": "Built: fleets serve a model.",
     "NCDK-LATER-005": "Built: reserved capacity, fallbacks and base.",
     "NCDK-LATER-006": "Built: every scaling metric of a fleet.",

@@ -20,6 +20,7 @@ _MODULES = {
     "optimum": "optimum_export",
     "nxd-inference": "nxd_export",
     "vllm": "vllm_cache",
+    "tensorflow-neuronx": "tf_trace",
     "mirror": ".mirror",
 }
 

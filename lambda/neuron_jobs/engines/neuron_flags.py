@@ -1,4 +1,4 @@
-"""The compiler flags both Neuron engines give ``neuronx-cc``. Pure.
+"""The compiler flags that engines give ``neuronx-cc`` themselves. Pure.
 
 Source: Neuron's "Neuron Compiler CLI Reference Guide (neuronx-cc)", SDK 2.32.0,
 https://awsdocs-neuron.readthedocs-hosted.com/en/v2.32.0/compiler/neuronx-cc/api-reference-guide/index.html. Everything
@@ -66,9 +66,10 @@ def _pinned(request: CompileRequest) -> list[tuple[str, ...]]:
         ("--model-type", "transformer" if request.task in _TRANSFORMER_TASKS else "generic"),
         # SDK 2.27 changed the defaults of both: matmult and off before it (whats-new, 2.27).
         ("--auto-cast", mode),
-        ("--enable-mixed-precision-accumulation",),
         ("--optlevel", "2"),
     ]
+    if _release(request.sdk) >= (2, 18):  # which brought the option (the compiler's release notes, 2.13.66)
+        pinned.insert(2, ("--enable-mixed-precision-accumulation",))
     if kind:
         pinned.insert(2, ("--auto-cast-type", kind))
     if request.target == "trn2":

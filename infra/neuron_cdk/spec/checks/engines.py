@@ -93,7 +93,21 @@ LIMITS = {
         least={"sequence_lengths": 1},
         shapes="vllm takes sequence_lengths as its prefill buckets; the longest is the longest request",
     ),
-    "tensorflow-neuronx": _Limits(_ANY),
+    "tensorflow-neuronx": _Limits(
+        _ANY,
+        # Of the compiler's command line in SDK 2.17.0; the tracing API's own name files or leave shapes open.
+        arguments=(
+            "--model-type=",
+            "--auto-cast=",
+            "--auto-cast-type=",
+            "--optlevel=",
+            "--enable-saturate-infinity",
+            "--enable-fast-context-switch",
+            "--enable-fast-loading-neuron-binaries",
+        ),
+        most=_ONE,
+        shapes="tensorflow-neuronx compiles one static shape, and TensorFlow Serving loads one model",
+    ),
 }
 """What each engine takes, by its name."""
 
