@@ -1,5 +1,7 @@
 """Measure, print, and write ``benchmarks/results/latest.json``.
 
+``python -m benchmarks NAME…`` measures some of it only.
+
 Machines are shared and noisy: what is compared runs in turns, and of each the fastest run counts, which is the one that
 was disturbed least. Nothing here passes or fails; the targets stand beside the figures.
 """
@@ -160,32 +162,45 @@ MEASURED = {
 }
 
 
-def main() -> None:
+_FAULTS = "faults"
+
+
+def main(names: Sequence[str]) -> None:
+    """Measure what is named, or everything; the rest of the file stays, each part with the time it was measured."""
+    known = [*MEASURED, _FAULTS]
+    if unknown := set(names) - set(known):
+        sys.exit(f"nothing is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     console = Console()
     table = Table("what", "measured", "target", box=None, header_style="bold")
-    results: dict[str, object] = {}
+    results: dict[str, object] = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else {}
     for name, (measure, target) in MEASURED.items():
+        if names and name not in names:
+            continue
         with console.status(name):
             figures = {key: round(value, 3) for key, value in measure().items()}
-        results[name] = figures
+        results[name] = {"at": _now(), **figures}
         table.add_row(name, ", ".join(f"{key} {value:.2f}" for key, value in figures.items()), target)
     console.print(table)
-    with console.status("faults"):
-        rows = faults()
-    disturbed = Table(
-        "a fault at every call, one at a time", "calls", "faults", "outcome", box=None, header_style="bold"
-    )
-    for what, row in rows.items():
-        disturbed.add_row(what, str(row.calls), ", ".join(row.faults), row.outcome)
-    console.print(disturbed)
-    results["faults"] = {
-        what: {"calls": row.calls, "faults": row.faults, "outcome": row.outcome} for what, row in rows.items()
-    }
+    if not names or _FAULTS in names:
+        with console.status(_FAULTS):
+            results[_FAULTS] = {"at": _now(), **_disturbed(console)}
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    document = {"at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "machine": machine, "results": results}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    RESULTS.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+
+
+def _disturbed(console: Console) -> dict[str, object]:
+    table = Table("a fault at every call, one at a time", "calls", "faults", "outcome", box=None, header_style="bold")
+    rows = faults()
+    for what, row in rows.items():
+        table.add_row(what, str(row.calls), ", ".join(row.faults), row.outcome)
+    console.print(table)
+    return {what: {"calls": row.calls, "faults": row.faults, "outcome": row.outcome} for what, row in rows.items()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -218,7 +219,8 @@ def test_a_fleet_goes_on_where_it_was(
     (before,) = _group_of(client, "fleet")["Instances"]
     assert before["LifecycleState"] == "Pending:Wait"
     # What happens between operations of CloudFormation is saved half a second later.
-    eventually(lambda: "Pending:Wait" in (own_aws.state_dir / "aws" / "saved" / "state.json").read_text())
+    saved = own_aws.state_dir / "aws" / "saved" / "state.json"
+    eventually(lambda: {"Pending:Wait", before["InstanceId"]} <= set(re.findall(r"[\w:-]+", saved.read_text())))
 
     if end == "stop":
         own_aws.down()

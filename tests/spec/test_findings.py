@@ -199,3 +199,10 @@ def test_the_numbers_of_an_area_have_no_gaps_but_retired_codes() -> None:
 
 def test_a_retired_code_is_never_used_again() -> None:
     assert CODES.keys() & RETIRED.keys() == set()
+
+
+def test_what_may_be_a_pasted_secret_is_not_shown(findings: Find, whole: Callable[[str], str]) -> None:
+    case = next(one for one in CASES if one.code == "NCDK-SOURCE-007" and "hf_" in one.content)
+    found = findings(whole(case.content))
+    assert found
+    assert "hf_" not in str([str(one) for one in found])

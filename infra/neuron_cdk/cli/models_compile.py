@@ -36,7 +36,8 @@ def compile_(
     state: State = STATE,
     as_json: Json = False,
 ) -> None:
-    """Compile models now, as they were last deployed; what is compiled already is found, not made again."""
+    """Compile models now, as they were last deployed; what is compiled already is found, not made again. Endpoints and
+    fleets with managed_by: pipeline get what is new at once."""
     from .live_models import find
 
     with in_words(as_json=as_json):

@@ -11,6 +11,7 @@ from .codes import CODES, Code, Severity
 from .source import Pointer, Source
 
 SHOWN_CHARACTERS = 60
+_HIDDEN = "(not shown: it may be a secret)"
 
 
 class Problem(NamedTuple):
@@ -78,10 +79,15 @@ def find(problem: Problem, source: Source | None, codes: Mapping[str, Code] = CO
         line=line,
         column=column,
         pointer=dotted(problem.pointer),
-        given=show(given),
+        given=_HIDDEN if _is_secret(problem.pointer, given) else show(given),
         allowed=clean(problem.allowed),
         fix=clean(problem.fix),
     )
+
+
+def _is_secret(pointer: Pointer, given: object) -> bool:
+    """Whether somebody may have pasted a secret where the name of one belongs: findings end up in logs."""
+    return bool(pointer) and pointer[-1] == "token" and bool(given) and not str(given).startswith("arn:")
 
 
 def show(value: object) -> str:

@@ -31,6 +31,8 @@ _Failed = patching.original(stepfunctions, "_ExecutionError")
 _executions = patching.original(stepfunctions, "_executions")
 _machines = patching.original(stepfunctions, "_state_machines")
 _dispatch = patching.original(stepfunctions, "_SERVICE_DISPATCH")
+_Jsonata = patching.original(patching.original(stepfunctions, "jsonata"), "Jsonata")
+_compiled = patching.original(_Jsonata, "jsonata")
 _start = patching.original(stepfunctions, "_start_execution")
 _start_nested = patching.original(stepfunctions, "_invoke_nested_start_execution")
 _stop = patching.original(stepfunctions, "_stop_execution")
@@ -41,6 +43,7 @@ _add_event = patching.original(stepfunctions, "_add_event")
 
 _INTERRUPTED = "States.ServiceRestart"
 _POLL_SECONDS = 0.1
+_EXPRESSION_MS = 60_000
 _NAMED = ("ResourceLimitExceeded", "ResourceInUse", "ResourceNotFound")
 _current: ContextVar[dict[str, Any] | None] = ContextVar("neuron_cdk_execution", default=None)
 
@@ -54,6 +57,12 @@ def install() -> None:
     patching.replace(stepfunctions, "_fail_execution", _fail_once)
     patching.replace(stepfunctions, "_scaled_sleep", clock.sleep)
     patching.replace(stepfunctions, "_sleep_until", _sleep_until)
+    patching.replace(_Jsonata, "jsonata", staticmethod(_expression))
+
+
+def _expression(text: str, **options: Any) -> Any:
+    """A JSONata expression with time enough where a hundred executions share a machine: ministack gives it a second."""
+    return _compiled(text, **{**options, "timeout": _EXPRESSION_MS})
 
 
 def current() -> dict[str, Any] | None:
