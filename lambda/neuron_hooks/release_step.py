@@ -66,21 +66,32 @@ def _acquire(event: Event) -> Answer:
         return _to("finish", outcome="refused", reason=asked["reason"])
     if release_wanted.is_settled(record, asked):
         return _to("finish", outcome="unchanged", reason="this is what was recorded before")
-    if not record.is_free(execution, now):
+    free = record.is_free(execution, now)
+    if not free and not record.approval_token:
         return _queue(record, event)
-    try:
+    try:  # while a person is waited for nothing moves: what comes to nothing must not end what they decide on
         release = release_wanted.wanted(record, asked, execution, approval=SETTINGS.approval == "yes")
         if isinstance(release, Unchanged):
             return _to("finish", outcome="unchanged", reason=release.reason)
+        if not free and _is_asked_already(record, release):
+            return _to("finish", outcome="unchanged", reason=f"the release of {release.artifact_key} awaits approval")
         if release.stage != "remove" and not release.artifact_uri:
             release = _found(release)
     except ReleaseError as error:
         return _to("finish", outcome="refused", reason=str(error))
+    if not free:
+        return _queue(record, event)
     if not release.asked_at:
         release = replace(release, asked_at=now)
     _write(release_record.begun(record, release, now))
     release_answer.started(release)
     return _on(release)
+
+
+def _is_asked_already(record: Record, release: Release) -> bool:
+    """Whether a person has been asked about this very artifact, and has not answered."""
+    waits = record.pending
+    return release.stage == "approval" and waits is not None and waits.artifact_key == release.artifact_key
 
 
 def _queue(record: Record, event: Event) -> Answer:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 READY = "_READY"
 """The object that says so, where somebody puts one."""
-_LEAST_POLL = 60
+_LEAST_POLL = 15
 _MOST_POLLS = 2000  # an execution may have 25,000 events, and a look takes a handful
 _AFTERWARDS = 3600  # finding a host, starting it, checking what it made
 

@@ -44,7 +44,8 @@ def unpack_zip(archive: Path, target: Path, *, most_bytes: int) -> None:
                 if not member.is_dir():
                     with opened.open(member) as content:
                         room.write(member.filename, content)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+    # What zipfile raises for bytes that are no sound archive; NotImplementedError is for ways to compress it lacks.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
         raise JobError(f"the archive is damaged, or of a kind that is not read: {error}") from error
 
 

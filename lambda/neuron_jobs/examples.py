@@ -63,12 +63,19 @@ def _check(case: Case, descriptions: Mapping[str, Description]) -> None:
         raise JobError(f"{FILE} of the source has an example with the inputs {names}")
     for name, one in descriptions.items():
         value = case.inputs[name]
-        if value.dtype.kind not in "iufb" or len(value.shape) != len(one["shape"]):
+        if value.dtype.kind not in "iufb" or not _is_shaped(value.shape, one["shape"]):
             raise JobError(
                 f"{FILE} of the source: input {name!r} takes {one['dtype']} of shape {list(one['shape'])}; "
                 f"given {value.dtype} of shape {list(value.shape)}"
             )
         case.inputs[name] = value.astype(one["dtype"])
+
+
+def _is_shaped(shape: Sequence[int], described: Sequence[int | str]) -> bool:
+    """Whether sizes are those that are fixed; which batches and sequences there are depends on the program."""
+    return len(shape) == len(described) and all(
+        isinstance(mark, str) or mark == size for size, mark in zip(shape, described, strict=True)
+    )
 
 
 def rows(case: Case, descriptions: Sequence[Description]) -> int | None:

@@ -206,6 +206,28 @@ def test_nobody_waits_behind_one_that_waits_for_a_person(asking: Releases, kind:
     assert asking.aws.ended_tasks[0]["error"] == "Superseded"
 
 
+@pytest.mark.parametrize(
+    ("later", "outcome"),
+    [
+        ({"trigger": "person", "version": 1}, "unchanged"),  # what is served
+        ({"trigger": "person", "version": 2}, "unchanged"),  # what awaits approval
+        ({"trigger": "rollback"}, "refused"),  # there is nothing to go back to
+    ],
+    ids=["served", "asked for already", "nowhere to go"],
+)
+def test_what_comes_to_nothing_leaves_one_that_waits_for_a_person(
+    asking: Releases, later: dict[str, Any], outcome: str
+) -> None:
+    asked = {"trigger": later["trigger"]}
+    if "version" in later:
+        asked = {**asking.artifact(later["version"]), **asked}
+
+    assert begin(asking, "later", asked)["outcome"] == outcome
+
+    assert asking.aws.ended_tasks == []
+    assert asking.aws.record()["pending"]["artifact_key"] == key(2)
+
+
 @pytest.mark.parametrize("trigger", ["deploy", "rollback"])
 def test_deploys_and_rollbacks_ask_nobody(stack: Releases, trigger: str) -> None:
     stack.run("artifact-2", stack.artifact(2))

@@ -127,22 +127,9 @@ def serving() -> Callable[[Path], Server]:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Job:
+def compiled(tmp_path_factory: pytest.TempPathFactory, job_in: Callable[..., Job]) -> Job:
     """magika, compiled for batches of 1 and 4; the source is gone afterwards."""
-    request = {
-        "name": "magika",
-        "source": {"kind": "s3"},
-        "task": "file-type",
-        "engine": "onnxruntime",
-        "target": "cpu",
-        "sdk": "1.32.0",
-        "dtype": "fp32",
-        "batch_sizes": [1, 4],
-        "sequence_lengths": [],
-        "tensor_parallel": 1,
-        "compiler_args": [],
-    }
-    job = Job(tmp_path_factory.mktemp("magika") / "ml", {"artifact_key": "ab" * 32, "attempt": "a1", "model": request})
+    job = job_in(tmp_path_factory.mktemp("magika"), name="magika", task="file-type")
     (job.source / "model.onnx").write_bytes(MAGIKA.read_bytes())
     assert job.run() == 0, job.printed
     (job.source / "model.onnx").unlink()

@@ -177,6 +177,10 @@ class TestExamplesOfTheSource:
             ([{"outputs": {}}], 'must be [{"inputs": {name: values}}, …]'),
             ([{"inputs": {"z": [1]}}], "an example with the inputs ['z']; the model takes ['x']"),
             ([{"inputs": {"x": [1]}}], "input 'x' takes float32 of shape ['batch', 3]; given int64 of shape [1]"),
+            (
+                [{"inputs": {"x": [[1, 2]]}}],
+                "input 'x' takes float32 of shape ['batch', 3]; given int64 of shape [1, 2]",
+            ),
             ([{"inputs": {"x": [["a", "b", "c"]]}}], "input 'x' takes float32 of shape ['batch', 3]; given <U1"),
             ([{"inputs": {"x": [[1, 2, 3]]}, "outputs": {"z": [1]}}], "expects output 'z'; the model gives ['y']"),
         ],

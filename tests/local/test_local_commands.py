@@ -99,3 +99,16 @@ def test_down_forgets_what_was_deployed_only_when_asked(local: Callable[..., Res
     local("down", "--delete-state")
 
     assert list(state.iterdir()) == []
+
+
+def test_a_deploy_from_a_folder_without_an_app_starts_nothing(
+    local: Callable[..., Result], state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path("deployments/local.yaml").resolve()
+    monkeypatch.chdir(tmp_path)
+
+    ended = local("deploy", str(file), "--port", "0")
+
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "there is no cdk.json here" in ended.stderr
+    assert not state.exists()

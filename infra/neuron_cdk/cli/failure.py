@@ -25,8 +25,7 @@ class WrongInputError(NotDoneError):
 def in_words(*, as_json: bool = False) -> Iterator[None]:
     """Turn what goes wrong into ``neuron-cdk: …`` on stderr, or ``{"error": "…"}`` on stdout, and an exit code."""
     from neuron_cdk.doctor.aws import AskError, CannotAskError
-    from neuron_cdk.local.errors import LocalError
-    from neuron_cdk.local.supervisor import StateFolderError
+    from neuron_cdk.local.errors import LocalError, WrongFolderError
 
     try:
         yield
@@ -34,7 +33,7 @@ def in_words(*, as_json: bool = False) -> Iterator[None]:
         raise _told(str(error), error.code, as_json) from None
     except CannotAskError as error:
         raise _told(f"{error}: {error.fix}", 1, as_json) from None
-    except StateFolderError as error:
+    except WrongFolderError as error:
         raise _told(str(error), 2, as_json) from None
     except (AskError, LocalError) as error:
         raise _told(str(error), 1, as_json) from None

@@ -138,7 +138,9 @@ class Targets:
             if found["status"] != "RUNNING":
                 return {"outcome": "lost", "reason": f"its execution is {found['status']}: {asked.execution_arn}"}
             pending = self.read(target).pending or {}
-            now = pending.get("stage", "waits") if pending.get("id") == asked.id else "waits for another release"
+            now = "begins"
+            if pending:
+                now = pending["stage"] if pending["id"] == asked.id else f"waits for release {pending['id']}"
             if now != stage:
                 say(now)
                 stage = now

@@ -100,6 +100,8 @@ def rollback(
         found = find(file, state, as_json)
         one = found.one(target)
         goal = _past(found, one, to) if to else ""
+        if not goal:
+            _check_way_back(found, one)
         asked = found.start(one, {"trigger": "rollback", "to": goal})
         _end(found, [(one, asked)], wait=wait, as_json=as_json)
 
@@ -150,6 +152,15 @@ def _past(found: Targets, target: Target, wanted: str) -> str:
         raise WrongInputError(f"{wanted} is neither a release nor an artifact key of {target.name}'s history")
     keys = dict.fromkeys(one["artifact_key"] for one in history if one["artifact_key"].startswith(wanted))
     return _only(list(keys), wanted, f"artifact in the history of {target.name}")
+
+
+def _check_way_back(found: Targets, target: Target) -> None:
+    """Raises ``NotDoneError`` when no other artifact was served; a release that is under way may change that."""
+    record = found.read(target)
+    now = (record.current or {}).get("artifact_key")
+    served = [one["artifact_key"] for one in record.history if one["outcome"] == "released"]
+    if not record.pending and all(key == now for key in served):
+        raise NotDoneError(f"{target.name} has served no other artifact that it could go back to")
 
 
 def _only(keys: Sequence[str], wanted: str, what: str) -> str:

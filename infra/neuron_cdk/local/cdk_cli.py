@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import LocalError
+from .errors import LocalError, WrongFolderError
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _SYNTHESIZED = re.compile(r"^✨\s+Synthesis time: (?P<seconds>[\d.]+)s$")
@@ -32,6 +32,12 @@ class StackRun:
     seconds: float
 
 
+def check_app() -> None:
+    """:raises WrongFolderError: this is no folder to deploy from."""
+    if not Path("cdk.json").is_file():
+        raise WrongFolderError("there is no cdk.json here; run this from the folder of the CDK app")
+
+
 class CdkCli:
     """``cdk`` of this environment, in the folder that holds ``cdk.json``."""
 
@@ -41,8 +47,6 @@ class CdkCli:
         )
         if binary is None:
             raise LocalError("the CDK command line is not on PATH; run make setup, or: npm install --global aws-cdk")
-        if not Path("cdk.json").is_file():
-            raise LocalError("there is no cdk.json here; run this from the folder of the CDK app")
         self._binary = binary
         # The app is Python: it must find this interpreter first, whatever else is called python.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from .errors import LocalError
-from .supervisor import EmbeddedAws, StateFolderError, Status
+from .errors import LocalError, WrongFolderError
+from .supervisor import EmbeddedAws, Status
 
 app = typer.Typer(help="The embedded AWS: everything on this machine, no account.", no_args_is_help=True)
 
@@ -127,10 +127,10 @@ def _progress(message: str) -> None:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """A failure is one line and exit status 1, or 2 when the state folder cannot be one."""
+    """A failure is one line and exit status 1, or 2 when a folder cannot be worked in."""
     try:
         yield
-    except StateFolderError as error:
+    except WrongFolderError as error:
         typer.echo(f"neuron-cdk: {error}", err=True)
         raise typer.Exit(2) from error
     except LocalError as error:

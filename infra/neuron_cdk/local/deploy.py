@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import spec
-from .cdk_cli import CdkCli, CdkError, StackRun
+from .cdk_cli import CdkCli, CdkError, StackRun, check_app
 from .errors import LocalError
 from .sample import INPUT, MODEL, MOST_FILES, OUTPUT, SOURCE, Sample, real_files
 from .supervisor import EmbeddedAws
@@ -56,6 +56,7 @@ def deploy(file: Path, aws: EmbeddedAws, *, console: Console, requests: int = 20
     account, region = deployment.environment.account, deployment.environment.region
     if account != ACCOUNT:
         raise LocalError(f"{file} is for account {account}; the embedded AWS is account {ACCOUNT}")
+    check_app()
     state = aws.state_dir
     with _step(console, "embedded AWS"):
         aws.up()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from . import environment, ports
-from .errors import LocalError
+from .errors import LocalError, WrongFolderError
 from .locking import is_locked, locked
 
 ACCOUNT = "000000000000"
@@ -44,10 +44,6 @@ class Status:
     """Name to ``{"status": …, "pids": […]}``: the processes that answer, to kill in a test of faults."""
 
 
-class StateFolderError(LocalError):
-    """The state folder cannot be one: a file lies where it, or a folder above or in it, should be."""
-
-
 class _EndedError(LocalError):
     """The server was there and is not any more."""
 
@@ -57,7 +53,7 @@ class EmbeddedAws:
 
     ``port`` 0 takes a free one. When one already runs there, every method speaks to it, whatever port it has.
 
-    :raises StateFolderError: ``state_dir`` is a file, or lies under one.
+    :raises WrongFolderError: ``state_dir`` is a file, or lies under one.
     """
 
     def __init__(self, state_dir: Path, *, port: int = 4566) -> None:
@@ -65,7 +61,7 @@ class EmbeddedAws:
         self._folder = state_dir.absolute() / "aws"
         for path in (self._folder, *self._folder.parents):
             if os.path.exists(path) and not os.path.isdir(path):  # Path's own raise where one may not look
-                raise StateFolderError(f"the state folder cannot be {state_dir}: {path} is not a folder")
+                raise WrongFolderError(f"the state folder cannot be {state_dir}: {path} is not a folder")
         self._port = port
         self._run = self._folder / "run"
         """Everything temporary: removed when the embedded AWS stops."""

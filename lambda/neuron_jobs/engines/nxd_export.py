@@ -18,17 +18,14 @@ What it leaves is ``model.pt``, ``neuron_config.json`` and the weights of every 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from ..errors import JobError
 from ..request import CompileRequest
-from ..source import files_in
-from . import Compiled, Program
+from . import Compiled, Program, hugging_face
 from .serving_code import add_serving_code
 from .tool import run
 
@@ -159,14 +156,7 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
 
 def _model_type(source: Path, version: str) -> str:
     """What ``config.json`` calls the model, if this version of NxD Inference knows it."""
-    try:
-        config: dict[str, Any] = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise JobError("engine nxd-inference takes a Hugging Face folder, which has a config.json") from None
-    except ValueError as error:
-        raise JobError(f"the model's config.json cannot be read: {error}") from error
-    if not any(file.suffix == ".safetensors" for file in files_in(source)):
-        raise JobError("a Hugging Face model needs its weights as safetensors: other formats can run code")
+    config = hugging_face.configuration(source, "nxd-inference")
     release = tuple(int(part) for part in version.split(".")[:2])
     known = [name for name, since in MODEL_TYPES.items() if since <= release]
     model_type = str(config.get("model_type"))

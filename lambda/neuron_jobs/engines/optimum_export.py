@@ -16,16 +16,13 @@ as there is no device: ``--disable-validation``.
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from ..errors import JobError
 from ..request import CompileRequest
-from ..source import files_in
-from . import Compiled, Program, shapes
+from . import Compiled, Program, hugging_face, shapes
 from .serving_code import add_serving_code
 from .tool import run
 
@@ -117,14 +114,7 @@ def compile(request: CompileRequest, source: Path, output: Path) -> Compiled:
 
 def _check(request: CompileRequest, source: Path) -> None:
     """Weights from safetensors only, and a language model that has the type asked for."""
-    try:
-        config: dict[str, Any] = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise JobError("engine optimum takes a Hugging Face folder, which has a config.json beside its files") from None
-    except ValueError as error:
-        raise JobError(f"the model's config.json cannot be read: {error}") from error
-    if not any(file.suffix == ".safetensors" for file in files_in(source)):
-        raise JobError("a Hugging Face model needs its weights as safetensors: other formats can run code")
+    config = hugging_face.configuration(source, "optimum")
     stored = config.get("dtype", config.get("torch_dtype"))
     if request.task == GENERATION and stored != _TORCH[request.dtype]:
         raise JobError(

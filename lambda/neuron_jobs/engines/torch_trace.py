@@ -29,7 +29,7 @@ from ..checks import Checks, Tensors
 from ..errors import JobError
 from ..request import CompileRequest
 from ..source import files_in, listing, the_only
-from . import Compiled, Program, check_sequences, program_name, shapes
+from . import Compiled, Program, check_sequences, hugging_face, program_name, shapes
 from .neuron_flags import flags
 
 _CLASSES = {
@@ -154,8 +154,7 @@ def _load_hugging_face(request: CompileRequest, source: Path) -> tuple[Any, list
     """Weights from safetensors only, no code from the folder, nothing from the network."""
     if request.task not in _CLASSES:
         raise JobError(f"task {request.task!r} of a Hugging Face model is not one of {', '.join(sorted(_CLASSES))}")
-    if not any(file.suffix == ".safetensors" for file in files_in(source)):
-        raise JobError("a Hugging Face model needs its weights as safetensors: other formats can run code")
+    hugging_face.configuration(source, request.engine)
     import transformers  # type: ignore[import-not-found]
 
     model = getattr(transformers, _CLASSES[request.task]).from_pretrained(

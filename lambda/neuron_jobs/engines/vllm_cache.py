@@ -33,7 +33,7 @@ from typing import Any
 from ..errors import JobError
 from ..request import CompileRequest
 from ..source import files_in
-from . import Compiled, Program, shapes
+from . import Compiled, Program, hugging_face, shapes
 from .serving_code import add_serving_code
 from .tool import run
 
@@ -147,11 +147,8 @@ def _additional_config(request: CompileRequest) -> dict[str, Any]:
 
 
 def _copy(source: Path, model: Path) -> None:
-    if not (source / "config.json").is_file():
-        raise JobError("engine vllm takes a Hugging Face folder, which has a config.json beside its files")
+    hugging_face.configuration(source, "vllm")
     files = [file for file in files_in(source) if file.suffix in _KEPT]
-    if not any(file.suffix == ".safetensors" for file in files):
-        raise JobError("a Hugging Face model needs its weights as safetensors: other formats can run code")
     for file in files:
         target = model / file.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
