@@ -34,24 +34,25 @@ _IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/neuron-cdk-cpu:onnxruntim
 Clients = Callable[[str], Any]
 
 
-_REPORTS = "NEURON_CDK_LOCAL_IAM_REPORTS"
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Every embedded AWS of this run leaves what its roles did in one folder."""
-    if _REPORTS not in os.environ:
-        folder = os.environ[_REPORTS] = tempfile.mkdtemp(prefix="neuron-cdk-permissions-")
+    if rights.REPORTS not in os.environ:
+        folder = os.environ[rights.REPORTS] = tempfile.mkdtemp(prefix="neuron-cdk-permissions-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """After a run of all of these tests: the grants that no role used and nobody has a reason for."""
-    found = rights.unexplained(rights.read(Path(os.environ[_REPORTS])))
-    if found and _is_whole(terminalreporter.stats):
-        terminalreporter.section("granted and never used, with no reason in tests/local/rights.py")
-        for line in found:
-            terminalreporter.line(line)
+    """After a run of all of these tests: what each role used and never used, and what nobody has a reason for."""
+    if not _is_whole(terminalreporter.stats):
+        return
+    kinds = rights.read(Path(os.environ[rights.REPORTS]))
+    page = config.cache.mkdir("permissions") / "permissions.md"
+    page.write_text(rights.page(kinds))
+    terminalreporter.section("permissions")
+    terminalreporter.line(f"what each of {len(kinds)} roles used, and never used and why: {page}")
+    for line in rights.unexplained(kinds):
+        terminalreporter.line(f"granted and never used, with no reason in tests/local/rights.py: {line}")
 
 
 @pytest.hookimpl(trylast=True)
@@ -59,7 +60,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Such a run fails when there are any."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     whole = reporter is not None and _is_whole(reporter.stats)
-    if whole and rights.unexplained(rights.read(Path(os.environ[_REPORTS]))) and session.exitstatus == 0:
+    if whole and rights.unexplained(rights.read(Path(os.environ[rights.REPORTS]))) and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

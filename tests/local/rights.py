@@ -2,6 +2,7 @@
 
 ``python -m tests.local.rights FOLDER`` prints what the reports in a folder say, as a page; the embedded AWS leaves them
 there when ``NEURON_CDK_LOCAL_IAM_REPORTS`` names it.
+A run of all of ``tests/local`` writes the page, too, and says where.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+REPORTS = "NEURON_CDK_LOCAL_IAM_REPORTS"
+"""The variable that names the folder."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,11 @@ UNUSED = (
         ("states:SendTaskFailure",),
         "for a release that supersedes one that waits for a person, as tests/hooks has it; a person's no is sent with "
         "the person's own key",
+    ),
+    Unused(
+        r"EndpointRole",
+        ("s3:AbortMultipartUpload",),
+        "to give up an answer that is written in parts (SageMaker guide, asynchronous inference); those here are small",
     ),
     Unused(
         r"EndpointRole",

@@ -30,17 +30,17 @@ def topics(client: Clients) -> dict[str, Any]:
 
 
 @pytest.fixture
-def heard(client: Clients, topics: dict[str, Any], eventually: Any) -> Callable[[str, str], dict[str, Any]]:
+def heard(client: Clients, topics: dict[str, Any], eventually: Any) -> Callable[..., dict[str, Any]]:
     """The notification about a request."""
     seen: list[dict[str, Any]] = []
 
-    def wait(kind: str, request: str) -> dict[str, Any]:
+    def wait(kind: str, request: str, **patience: float) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             batch = client("sqs").receive_message(QueueUrl=topics[kind][1], MaxNumberOfMessages=10)
             seen.extend(json.loads(json.loads(message["Body"])["Message"]) for message in batch.get("Messages", []))
             return next((message for message in seen if message["inferenceId"] == request), None)
 
-        found: dict[str, Any] = eventually(look)
+        found: dict[str, Any] = eventually(look, **patience)
         return found
 
     return wait
@@ -158,6 +158,46 @@ def test_an_input_that_is_not_there_is_a_failure(put_in: Any, heard: Any) -> Non
     told = put_in(InputLocation="s3://asked/nothing")
 
     assert "the input could not be read" in heard("ErrorTopic", told["InferenceId"])["failureReason"]
+
+
+@pytest.fixture
+def without(client: Clients, endpoint: str) -> Iterator[Callable[[str, str], None]]:
+    """Deny the role that the endpoint acts as an action on a resource until the test ends."""
+    config = client("sagemaker").describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    (variant,) = client("sagemaker").describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    model = client("sagemaker").describe_model(ModelName=variant["ModelName"])
+    policy = {"RoleName": model["ExecutionRoleArn"].rpartition("/")[2], "PolicyName": "Denied"}
+
+    def deny(action: str, resource: str) -> None:
+        statement = {"Effect": "Deny", "Action": action, "Resource": resource}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        client("iam").put_role_policy(**policy, PolicyDocument=document)
+
+    yield deny
+    client("iam").delete_role_policy(**policy)
+
+
+def test_an_answer_that_the_role_may_not_write_is_a_failure(put_in: Any, heard: Any, without: Any) -> None:
+    without("s3:PutObject", "arn:aws:s3:::asked/out/*")
+
+    reason = heard("ErrorTopic", put_in()["InferenceId"])["failureReason"]
+
+    assert "the answer could not be written" in reason
+    assert "s3:PutObject" in reason
+
+
+def test_a_topic_that_the_role_may_not_tell_hears_nothing_and_the_answer_comes(
+    put_in: Any, heard: Any, fetched: Any, without: Any, topics: dict[str, Any]
+) -> None:
+    without("sns:Publish", topics["SuccessTopic"][0])
+    quiet = put_in(InferenceId="quiet")
+    assert json.loads(fetched(quiet["OutputLocation"]))["outputs"]
+    failing = put_in("{}")
+
+    # What fails is told by another topic, later: by then the first had its turn.
+    assert heard("ErrorTopic", failing["InferenceId"])
+    with pytest.raises(AssertionError):
+        heard("SuccessTopic", "quiet", within=1)
 
 
 def test_a_queue_waits_for_instances_and_says_so(

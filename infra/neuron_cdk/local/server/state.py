@@ -118,8 +118,11 @@ def _save() -> None:
 
 def _write() -> None:
     contents = _Contents(_folder / "contents")
-    services = {name: _settled(read) for name, read in _services().items() if name != "s3"}
-    services |= {name: _settled(module.get_state) for name, module in _OURS.items()} | {"s3": _buckets()}
+    # Auto Scaling works in a thread of its own, on its records and on EC2's: neither without the other.
+    with autoscaling.at_rest():
+        services = {name: _settled(read) for name, read in _services().items() if name != "s3"}
+        services |= {name: _settled(module.get_state) for name, module in _OURS.items()}
+    services["s3"] = _buckets()
     whole = {"format": _FORMAT, "ministack": patching.MINISTACK, "services": services}
     text = _settled(lambda: json.dumps(whole, default=contents.encode))
     digest = hashlib.sha256(text.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from . import capacity, interruptions, reservations, settings, store
@@ -13,6 +14,11 @@ _PARTS: dict[str, Any] = {
     "capacity": capacity,
     "settings": settings,
 }
+
+
+def at_rest() -> threading.RLock:
+    """What to hold so that no group changes, and no instance of one."""
+    return store.lock
 
 
 def get_state() -> dict[str, Any]:

@@ -21,7 +21,8 @@ from ministack.services import sns
 from .. import patching
 from ..api import Response, ServiceError
 from ..clock import clock
-from . import calls, faults, invocations, metrics, store, transfer
+from ..iam.authorization import RefusedError
+from . import calls, faults, invocations, metrics, roles, store, transfer
 from .calls import Reply
 from .fleet import Fleet
 from .replicas import Replica
@@ -161,7 +162,8 @@ def _has_room(queue: _Queue) -> bool:
 def _process(queue: _Queue, request: Request) -> None:
     serving = queue.serving
     try:
-        _answer(serving, request)
+        with roles.acting(serving.fleet.role):
+            _answer(serving, request)
     except Exception:
         logger.exception("an asynchronous request to %s", serving.name)
     finally:
@@ -197,7 +199,11 @@ def _answer(serving: Serving, request: Request) -> None:
         record = store.endpoints[serving.name]
         _failed(serving, request, f"ClientError: {invocations.model_error(record, reply).message}", reply)
         return
-    transfer.put(request.output, reply.content, reply.content_type)
+    try:
+        transfer.put(request.output, reply.content, reply.content_type)
+    except transfer.TransferError as error:
+        _failed(serving, request, f"ClientError: the answer could not be written: {error}", None)
+        return
     _tell(serving, request, "Completed", reply, {"outputLocation": request.output})
 
 
@@ -221,7 +227,10 @@ def _call(fleet: Fleet, replica: Replica, request: Request, body: bytes) -> Repl
 def _failed(serving: Serving, request: Request, reason: str, reply: Reply | None) -> None:
     metrics.record("InvocationFailures", {"EndpointName": serving.name}, 1)
     if request.failure:
-        transfer.put(request.failure, reply.content if reply else reason.encode())
+        try:
+            transfer.put(request.failure, reply.content if reply else reason.encode())
+        except transfer.TransferError as error:
+            logger.warning("a failure of %s could not be written: %s", serving.name, error)
     _tell(serving, request, "Failed", reply, {"outputLocation": request.failure} if request.failure else {}, reason)
 
 
@@ -261,8 +270,9 @@ def _tell(
         content = base64.b64encode(reply.content[:_MOST_IN_TOPIC]).decode()
         message["responseBody"] = {"content": content, "encoding": "BASE64"}
     try:
+        roles.may_publish(topic)
         _publish(topic, json.dumps(message), "")
-    except _RefusedError as error:
+    except (RefusedError, _RefusedError) as error:
         logger.warning("a notification of %s was refused: %s", serving.name, error)
 
 

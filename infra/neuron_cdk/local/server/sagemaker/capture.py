@@ -16,8 +16,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from ..api import ServiceError
 from ..clock import clock, iso
-from . import transfer
+from . import roles, transfer
 from .calls import Reply
 from .fleet import Fleet
 
@@ -27,8 +28,8 @@ _PAUSE_SECONDS = 0.3
 """Real seconds that lines are gathered for; SageMaker gathers for minutes."""
 
 _lock = threading.Lock()
-_gathered: dict[str, list[str]] = {}
-"""Lines by the prefix they go to."""
+_gathered: dict[tuple[str, str | None], list[str]] = {}
+"""Lines by the prefix they go to and the role that writes them."""
 
 
 def keep(fleet: Fleet, variant: str, headers: Mapping[str, str], body: bytes, reply: Reply) -> None:
@@ -52,7 +53,8 @@ def keep(fleet: Fleet, variant: str, headers: Mapping[str, str], body: bytes, re
         metadata["customAttributes"] = [headers["x-amzn-sagemaker-custom-attributes"]]
     line = json.dumps({"captureData": captured, "eventMetadata": metadata, "eventVersion": "0"})
     hour = time.strftime("%Y/%m/%d/%H", time.gmtime(moment))
-    _gather(f"{config['DestinationS3Uri'].rstrip('/')}/{fleet.endpoint}/{variant}/{hour}", moment, line)
+    prefix = f"{config['DestinationS3Uri'].rstrip('/')}/{fleet.endpoint}/{variant}/{hour}"
+    _gather((prefix, fleet.role), moment, line)
 
 
 def _side(mode: str, content_type: str, content: bytes, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,21 +71,23 @@ def _side(mode: str, content_type: str, content: bytes, config: Mapping[str, Any
     return {"observedContentType": content_type, "mode": mode, "data": data, "encoding": encoding}
 
 
-def _gather(prefix: str, moment: float, line: str) -> None:
+def _gather(where: tuple[str, str | None], moment: float, line: str) -> None:
     with _lock:
-        first = prefix not in _gathered
-        _gathered.setdefault(prefix, []).append(line)
+        first = where not in _gathered
+        _gathered.setdefault(where, []).append(line)
     if first:
-        timer = threading.Timer(_PAUSE_SECONDS, contextvars.copy_context().run, (_write, prefix, moment))
+        timer = threading.Timer(_PAUSE_SECONDS, contextvars.copy_context().run, (_write, where, moment))
         timer.daemon = True
         timer.start()
 
 
-def _write(prefix: str, moment: float) -> None:
+def _write(where: tuple[str, str | None], moment: float) -> None:
+    prefix, role = where
     with _lock:
-        lines = _gathered.pop(prefix)
+        lines = _gathered.pop(where)
     name = time.strftime("%M-%S", time.gmtime(moment)) + f"-{int(moment * 1000) % 1000:03d}-{uuid.uuid4()}.jsonl"
     try:
-        transfer.put(f"{prefix}/{name}", "".join(f"{line}\n" for line in lines).encode())
-    except transfer.TransferError as error:
+        with roles.acting(role):
+            transfer.put(f"{prefix}/{name}", "".join(f"{line}\n" for line in lines).encode())
+    except (ServiceError, transfer.TransferError) as error:
         logger.warning("captured data is lost: %s", error)

@@ -37,6 +37,15 @@ class Fleet:
         return [*self.variants, *self.shadows]
 
     @property
+    def role(self) -> str | None:
+        """The role that SageMaker acts as around the models: it reads requests, and writes answers and captures."""
+        if "ExecutionRoleArn" in self.configuration:
+            return str(self.configuration["ExecutionRoleArn"])
+        model = store.models.get(self.variants[0].declared.get("ModelName"), {})
+        found: str | None = model.get("ExecutionRoleArn")
+        return found
+
+    @property
     def hosts_components(self) -> bool:
         return any(variant.hosts_components for variant in self.variants)
 

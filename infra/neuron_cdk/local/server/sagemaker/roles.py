@@ -79,6 +79,13 @@ def may_start(image: str, *, network: Mapping[str, Sequence[str]] | None, key: s
             authorize(caller, [wanted])
 
 
+def may_publish(topic: str) -> None:
+    """Whether the role that acts may tell a topic. Raises ``RefusedError``."""
+    caller = sessions.acting.get()
+    if caller is not None:
+        authorize(caller, checks(Call("sns", "Publish", {"TopicArn": topic}, store.region(), store.account())))
+
+
 def _pull(caller: Caller, image: str) -> None:
     found = _IMAGE.match(image)
     if not found:
