@@ -44,11 +44,13 @@ class BeginCompile:
 
 @dataclass(frozen=True)
 class SourceChanged:
-    """``quiet_seconds``: how long nothing may have come in before an upload is taken for whole."""
+    """``quiet_seconds``: how long nothing may have come in before an upload is taken for whole; ``poll_seconds``: as
+    above."""
 
     registry_table: str
     request_machine_arn: str
     quiet_seconds: int
+    poll_seconds: int
 
 
 @dataclass(frozen=True)

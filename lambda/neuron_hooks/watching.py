@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 READY = "_READY"
 """The object that says so, where somebody puts one."""
-_LEAST_POLL = 15
-_MOST_POLLS = 2000  # an execution may have 25,000 events, and a look takes a handful
 _AFTERWARDS = 3600  # finding a host, starting it, checking what it made
 
 
@@ -21,7 +19,6 @@ def is_settled(modified: Iterable[int], at: int | None) -> bool:
     return at is None or all(time < at for time in modified)
 
 
-def patience(begins: int, timeout_minutes: int) -> tuple[int, int]:
-    """Until when an execution waits for a compile of this time limit, and how often it looks, in seconds."""
-    waits = timeout_minutes * 60 + _AFTERWARDS
-    return begins + waits, max(_LEAST_POLL, -(-waits // _MOST_POLLS))
+def deadline(begins: int, timeout_minutes: int) -> int:
+    """Until when an execution waits for a compile of this time limit."""
+    return begins + timeout_minutes * 60 + _AFTERWARDS

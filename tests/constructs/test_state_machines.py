@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -226,6 +228,31 @@ HELD = {"state": {"S": "compiling"}, "lease_expires": {"N": "4000000000"}}
 )
 def test_a_request_that_looks_at_the_registry_decides(variables, goes_to, evaluate):
     assert chosen("request", "Decide", variables, evaluate) == goes_to
+
+
+def pause(waited: float, evaluate) -> int:
+    """How long a request that has waited so many seconds waits until it looks again."""
+    (expression,) = expressions(MACHINES["request"]["States"]["Pause"])
+    started = datetime.fromtimestamp(time.time() - waited, UTC).isoformat(timespec="milliseconds")
+    asked = {"StartTime": started.replace("+00:00", "Z"), "Input": ASKED}
+    ((seconds,),) = (evaluate([(expression, {"states": {"context": {"Execution": asked}}})]),)
+    return seconds
+
+
+def test_a_request_looks_more_seldom_the_longer_it_waits(evaluate):
+    assert pause(0, evaluate) == 15
+    assert pause(1400, evaluate) == 15
+    assert pause(3600, evaluate) == 36
+
+
+def test_a_request_that_waits_as_long_as_it_may_stays_within_the_events_of_an_execution(evaluate):
+    """25,000 (Step Functions quotas)."""
+    waited, looks = 0.0, 0
+    while waited < MACHINES["request"]["TimeoutSeconds"]:
+        waited, looks = waited + max(1, waited // 100), looks + 1  # a second, where compiles take one
+    per_look = 9  # entered and left thrice, and a task that is scheduled, started and has succeeded
+    assert looks * per_look < 25_000 / 2
+    assert pause(waited, evaluate) == pytest.approx(waited / 100, abs=2)
 
 
 def outcome(item: dict[str, Any], evaluate) -> dict[str, Any]:

@@ -197,6 +197,7 @@ def test_whatever_happens_and_is_called_again_ends_as_if_nothing_had(
     name: str, case: Case, load: Load, monkeypatch: pytest.MonkeyPatch, inbox: Any, tell: Any
 ) -> None:
     monkeypatch.setenv("QUIET_SECONDS", "90")
+    monkeypatch.setenv("POLL_SECONDS", "15")
     monkeypatch.setenv("KEEP_DAYS", "30")
     monkeypatch.setenv("GRACE_SECONDS", "3600")
     faults = Faults(load, monkeypatch, case.executions)

@@ -62,6 +62,7 @@ class CompilePipeline(Construct, ModelMetrics):
     ) -> None:
         super().__init__(scope, construct_id)
         self.store = store
+        self._poll = poll or Duration.seconds(15)
         self._jobs = s3_assets.Asset(
             self, "Jobs", path=str(lambda_root()), exclude=only("neuron_jobs"), ignore_mode=IgnoreMode.GIT
         )
@@ -189,7 +190,7 @@ class CompilePipeline(Construct, ModelMetrics):
                 "REGISTRY_TABLE": registry,
                 "REQUEST_MACHINE_ARN": self.request_machine.attr_arn,
                 "DEADLINE_SECONDS": str(DEADLINE.to_seconds()),
-                "POLL_SECONDS": str((poll or Duration.seconds(15)).to_seconds()),
+                "POLL_SECONDS": str(self._poll.to_seconds()),
             },
             Allow(["states:StartExecution"], [self.request_machine.attr_arn]),
             store.items("dynamodb:UpdateItem"),
@@ -211,7 +212,11 @@ class CompilePipeline(Construct, ModelMetrics):
         """Have a model compiled again when something is uploaded under its prefix, which ends in ``/``."""
         if self._watch is None:
             self._watch = SourceWatch(
-                self, "Watch", store=self.store, request_machine_arn=self.request_machine.attr_arn
+                self,
+                "Watch",
+                store=self.store,
+                request_machine_arn=self.request_machine.attr_arn,
+                poll=self._poll,
             )
         self._watch.add(name, bucket, prefix)
 

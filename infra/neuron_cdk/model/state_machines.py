@@ -12,6 +12,7 @@ from typing import Any
 State = dict[str, Any]
 
 _INPUT = "$states.context.Execution.Input"
+_AGE_SECONDS = "($millis() - $toMillis($states.context.Execution.StartTime)) / 1000"
 # Longer than anything an execution waits for: what still runs then was lost, and a rule speaks for it.
 _REQUEST_SECONDS = 14 * 86_400
 _COMPILE_SECONDS = 12 * 86_400
@@ -55,7 +56,7 @@ def request_machine(*, begin: str, record_failure: str, answer: str, compile_mac
     artifact first is obtained by executions of this same machine, side by side.
 
     Input: ``model`` (properties of ``Custom::NeuronCompiledModel``), ``deadline`` (seconds since the epoch),
-    ``poll_seconds``, and perhaps ``request`` (CloudFormation's), ``trigger`` (``deploy``, ``person``, ``watch``,
+    ``poll_seconds`` (between two looks, at first), and perhaps ``request`` (CloudFormation's), ``trigger`` (``deploy``, ``person``, ``watch``,
     ``need``), ``force`` (try again what is remembered as failed), ``not_before`` (a time in ISO 8601: what changes now
     is left to settle). Output: ``status`` (``ready``, ``failed``, ``running``, ``error``), ``model``, ``key``, ``sdk``,
     ``cache``, ``artifact_uri``, ``compile_seconds``, ``usd``, ``reason``, ``log_url``, ``execution``, as far as there
@@ -128,7 +129,13 @@ def request_machine(*, begin: str, record_failure: str, answer: str, compile_mac
                 Next="Reply",
                 Catch=[_outcome_error("GiveUpLease")],
             ),
-            "Pause": {"Type": "Wait", "Seconds": f"{{% {_INPUT}.poll_seconds %}}", "Next": "Look"},
+            # A hundredth of what it has waited, once that is more: days of looks stay far below an execution's 25,000
+            # events.
+            "Pause": {
+                "Type": "Wait",
+                "Seconds": f"{{% $max([{_INPUT}.poll_seconds, $floor({_AGE_SECONDS} / 100)]) %}}",
+                "Next": "Look",
+            },
             "Look": {
                 "Type": "Task",
                 "Resource": "arn:aws:states:::dynamodb:getItem",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from constructs import Construct
 
@@ -27,6 +28,7 @@ class SourceWatch(Construct):
     it would take away what others wrote.
 
     :param request_machine_arn: what is started.
+    :param poll: how often what it starts looks at the registry.
     :param quiet_seconds: how long nothing may have come in before an upload without ``_READY`` is taken for whole.
     """
 
@@ -37,6 +39,7 @@ class SourceWatch(Construct):
         *,
         store: ArtifactStore,
         request_machine_arn: str,
+        poll: Duration,
         quiet_seconds: int = QUIET_SECONDS,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -50,6 +53,7 @@ class SourceWatch(Construct):
                 "REGISTRY_TABLE": store.registry.table_name,
                 "REQUEST_MACHINE_ARN": request_machine_arn,
                 "QUIET_SECONDS": str(quiet_seconds),
+                "POLL_SECONDS": str(poll.to_seconds()),
             },
             allow=(
                 store.items("dynamodb:GetItem"),
