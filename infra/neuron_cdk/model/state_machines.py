@@ -56,11 +56,11 @@ def request_machine(*, begin: str, record_failure: str, answer: str, compile_mac
     artifact first is obtained by executions of this same machine, side by side.
 
     Input: ``model`` (properties of ``Custom::NeuronCompiledModel``), ``deadline`` (seconds since the epoch),
-    ``poll_seconds`` (between two looks, at first), and perhaps ``request`` (CloudFormation's), ``trigger`` (``deploy``, ``person``, ``watch``,
-    ``need``), ``force`` (try again what is remembered as failed), ``not_before`` (a time in ISO 8601: what changes now
-    is left to settle). Output: ``status`` (``ready``, ``failed``, ``running``, ``error``), ``model``, ``key``, ``sdk``,
-    ``cache``, ``artifact_uri``, ``compile_seconds``, ``usd``, ``reason``, ``log_url``, ``execution``, as far as there
-    are any.
+    ``poll_seconds`` (between two looks, at first), and perhaps ``request`` (CloudFormation's), ``trigger`` (``deploy``,
+    ``person``, ``watch``, ``need``), ``force`` (try again what is remembered as failed), ``not_before`` (a time in ISO
+    8601: what changes now is left to settle). Output: ``status`` (``ready``, ``failed``, ``running``, ``error``),
+    ``model``, ``key``, ``sdk``, ``cache``, ``artifact_uri``, ``compile_seconds``, ``usd``, ``reason``, ``log_url``,
+    ``execution``, as far as there are any.
     """
     return {
         "QueryLanguage": "JSONata",
