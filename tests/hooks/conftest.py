@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from tests.hooks import told_events
 from tests.hooks.controlled_fleet import Fleet
+from tests.hooks.endpoint_world import Deployment
 from tests.hooks.fleet_aws import FakeAws
 
 ENVIRONMENT = {
@@ -226,6 +227,12 @@ def fleet(
     one = Fleet(load, FakeAws("g-spot", "g-od"), aws, inbox, capsys)
     one.start(monkeypatch)
     return one
+
+
+@pytest.fixture
+def stack(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """A stack with an endpoint, and CloudFormation that deploys it; the endpoints' releases have another one."""
+    return Deployment(load, monkeypatch)
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.hooks.endpoint_aws import IMAGE, NAME, World
 
 KEY = f"endpoint#{NAME}"
 INF2, TRN1 = "ml.inf2.xlarge", "ml.trn1.2xlarge"
 RESOURCE = f"endpoint/{NAME}/variant/"
+MAIN = f"{RESOURCE}Main"
 
 TRACK = {
     "kind": "target",
@@ -206,3 +208,9 @@ class Deployment:
     def record(self) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self.aws.items[KEY]["document"]["S"])
         return record
+
+
+def model_error(status: int = 500, said: str = "no such graph") -> ClientError:
+    """What SageMaker answers when the container does: its status and its words."""
+    answer = {"Error": {"Code": "ModelError", "Message": "Received server error (500)"}, "OriginalStatusCode": status}
+    return ClientError({**answer, "OriginalMessage": said}, "InvokeEndpoint")

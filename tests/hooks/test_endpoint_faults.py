@@ -5,7 +5,6 @@ ends where it would have.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,16 +12,10 @@ import pytest
 from tests.hooks.endpoint_aws import KilledError
 from tests.hooks.endpoint_world import INF2, NIGHT, TRACK, TRN1, Deployment, smoke, step, target
 
-Load = Callable[[str], ModuleType]
 Act = Callable[[], Any]
 
 TESTS = [smoke(max_latency_ms=2000)]
 SCALES = target("Main", TRACK, step("grow"), step("shrink", -1), schedules=[NIGHT])
-
-
-@pytest.fixture
-def stack(load: Load, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    return Deployment(load, monkeypatch)
 
 
 def first(stack: Deployment) -> dict[str, Any]:

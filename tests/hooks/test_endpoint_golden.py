@@ -5,22 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from tests.hooks.endpoint_aws import NAME
-from tests.hooks.endpoint_world import INF2, TRN1, Deployment, smoke
+from tests.hooks.endpoint_world import INF2, TRN1, Deployment, model_error, smoke
 
-Load = Callable[[str], ModuleType]
 RIGHT, WRONG = b'{"outputs": {"y": [[1.0, 2.0]]}}', b'{"outputs": {"y": [[1.0, 2.5]]}}'
 EXAMPLE = {"inputs": {"x": [[7]]}, "outputs": {"y": [[1.0, 2.0]]}}
-
-
-@pytest.fixture
-def stack(load: Load, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    return Deployment(load, monkeypatch)
 
 
 def artifact(stack: Deployment, version: int, *examples: Any, **more: Any) -> None:
@@ -68,8 +61,6 @@ def test_every_example_is_asked_after_the_smoke_test(stack: Deployment) -> None:
 
 
 def test_a_container_that_is_not_ready_yet_is_asked_again(stack: Deployment) -> None:
-    from tests.hooks.test_endpoint_hook import model_error
-
     artifact(stack, 1, EXAMPLE)
     stack.aws.said = {b'{"x"': RIGHT}
     stack.aws.answers = [model_error()]

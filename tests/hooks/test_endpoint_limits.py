@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import ModuleType
+from tests.hooks.endpoint_world import INF2, MAIN, NIGHT, TRACK, TRN1, Deployment, step, target
 
-import pytest
-
-from tests.hooks.endpoint_world import INF2, NIGHT, RESOURCE, TRACK, TRN1, Deployment, step, target
-
-MAIN = f"{RESOURCE}Main"
 SCALES = target("Main", TRACK, least=1, most=4, schedules=[NIGHT])
-
-
-@pytest.fixture
-def stack(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    return Deployment(load, monkeypatch)
 
 
 def night_comes(stack: Deployment) -> None:
