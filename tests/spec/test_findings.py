@@ -96,6 +96,23 @@ def test_a_malformed_part_is_refused_for_its_one_mistake(
     assert errors == ({case.code} if CODES[case.code].severity is Severity.ERROR else set())
 
 
+@pytest.mark.parametrize(
+    ("compiled", "code"),
+    [
+        ("task: fill-mask, compile: {engine: vllm, target: inf2}", "NCDK-COMPILE-005"),
+        ("task: fill-mask, compile: {engine: optimum, target: cpu, tensor_parallel: 4}", "NCDK-COMPILE-004"),
+        ("task: image-to-video, compile: {engine: optimum, target: inf2, dtype: fp8}", "NCDK-COMPILE-012"),
+    ],
+    ids=["not for the target", "not for the CPU", "not for the task"],
+)
+def test_an_engine_that_is_wrong_is_one_finding_whatever_it_would_take(
+    compiled: str, code: str, findings: Find, whole: Callable[[str], str]
+) -> None:
+    found = findings(whole(f"models: {{m: {{source: {{s3: s3://bucket/m/}}, {compiled}}}}}"))
+
+    assert [one.code for one in found if one.severity is Severity.ERROR] == [code]
+
+
 @pytest.mark.parametrize("table", [FLEETS, ENDPOINTS], ids=["fleets", "endpoints"])
 def test_forty_and_more_malformed_parts_are_each_told_something_else(table: list[Case]) -> None:
     refused = [(case.code, case.says) for case in table if CODES[case.code].severity is Severity.ERROR]

@@ -56,6 +56,16 @@ FILES = {
         endpoints:
           e: {model: m, instance_types: [ml.m5.large], size: {min: 1, max: 1}}
     """,
+    "patterns with brackets, as fnmatch reads them": """
+        environment: {account: "000000000000", region: us-east-1}
+        models:
+          m:
+            source: {s3: s3://bucket/m/, include: ["a[[]b", "[!a]x.bin", "[]]", "part-[0-9][0-9].pt", "odd]"]}
+            task: file-type
+            compile: {engine: onnxruntime, target: cpu}
+        endpoints:
+          e: {model: m, instance_types: [ml.m5.large], size: {min: 1, max: 1}}
+    """,
     "an endpoint that is empty at night": """
         environment: {account: "000000000000", region: us-east-1}
         models:

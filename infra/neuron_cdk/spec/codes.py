@@ -91,7 +91,7 @@ _ERRORS = {
     "NCDK-COMPILE-007": "No instance of the target has that many NeuronCores.",
     "NCDK-COMPILE-008": "The engine compiles no program of the precision.",
     "NCDK-COMPILE-009": "The compile job sets the argument itself, or the engine takes none.",
-    "NCDK-COMPILE-010": "The engine compiles one shape, or needs one.",
+    "NCDK-COMPILE-010": "The engine takes only one batch size or sequence length, or needs a length.",
     "NCDK-COMPILE-011": "The engine does not spread such a model over several cores.",
     "NCDK-COMPILE-012": "The engine compiles no models for the task.",
     "NCDK-FLEET-001": "This is not an AMI id.",

@@ -131,11 +131,12 @@ SecretArn = Annotated[
 FilePattern = Annotated[
     str,
     Text(
-        r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f\\]{1,256}",
+        # A [ is closed, with a character between, as fnmatch reads it: an open one stands for itself there.
+        r"(?!/)(?!(?:.*/)?\.\.(?:/|$))(?=[^\x00-\x1f\x7f\\]{1,256}(?![\s\S]))(?:[^\[]|\[(?:!.|[^!])[^\]]*\])+",
         "NCDK-SOURCE-008",
         "a pattern of file names",
-        'a name, or a path in the source, with * for anything: "pytorch_model*.bin"',
-        "write it relative to the source, with / between folders",
+        'a name, or a path in the source, with * for anything and [ab] for one of some: "pytorch_model*.bin"',
+        "write it relative to the source, with / between folders; close every [, and write [[] for that character",
         ("pytorch_model*.bin",),
     ),
 ]

@@ -17,10 +17,12 @@ _TYPES = {
     "string_type": "a text",
     "int_type": "a whole number",
     "float_type": "a number",
+    "bool_type": "true or false",
     "model_type": "a mapping of fields",
     "dict_type": "a mapping of names",
     "tuple_type": "a list",
 }
+_FIXES = {"string_type": "put it in quotes", "bool_type": "write true or false, without quotes"}
 _BOUNDS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -64,7 +66,7 @@ def problems(
         elif kind == "literal_error":
             yield _choice(pointer, source.written(pointer), context["expected"])
         elif kind in _TYPES:
-            fix = "put it in quotes" if kind == "string_type" and source.is_scalar(pointer) else ""
+            fix = _FIXES.get(kind, "") if source.is_scalar(pointer) else ""
             yield Problem("NCDK-FIELD-003", pointer, "this is of the wrong type", _TYPES[kind], fix)
         elif kind in _BOUNDS:
             words, bound = _BOUNDS[kind]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from neuron_cdk.catalog import software
 
@@ -40,6 +40,17 @@ def services(deployment: Deployment, model: str) -> tuple[str, ...]:
     places = {"fleets": "ec2", "endpoints": "endpoint"}
     used = [places[str(pointer[0])] for pointer, name in uses(deployment) if name == model]
     return tuple(dict.fromkeys(["processing", *used]))
+
+
+def compiles(engine: str, target: str, wherever: Iterable[str]) -> bool:
+    """Whether some SDK has the engine for the target on all of the services."""
+    if (engine == "onnxruntime") != (target == "cpu"):
+        return False
+    try:
+        software.newest_common_sdk(target=target, engine=engine, services=wherever)
+    except software.DeadCombination:
+        return False
+    return True
 
 
 def sdk(wanted: Compile) -> str:

@@ -10,6 +10,7 @@ from neuron_cdk.catalog import instances
 from ..deployment import Compile, Deployment, Model
 from ..findings import Problem
 from ..source import Pointer
+from ..uses import compiles, services
 from .common import repeated
 
 # What the compile job says itself: the target is part of the artifact's key, the files are where it looks for them.
@@ -37,7 +38,7 @@ class _Limits:
     """How many batch_sizes and sequence_lengths it takes."""
     least: Mapping[str, int] = field(default_factory=dict)
     shapes: str = ""
-    """Why there are no more, and no fewer."""
+    """Why there are no more, and no fewer: the end of a sentence."""
 
 
 _ONE = {"batch_sizes": 1, "sequence_lengths": 1}
@@ -47,7 +48,7 @@ LIMITS = {
     # fp8_e4m3 is a type of every NeuronCore from the second version on ("Data Types", Neuron documentation 2.32.0).
     "torch-neuronx": _Limits(_ANY),
     "torch-neuron": _Limits(("fp32", "fp16", "bf16"), reserved=(*_OURS, *_OURS_ON_INF1)),
-    "neuronx-cc": _Limits(_ANY, most=_ONE, shapes="neuronx-cc compiles a graph that has its shapes inside"),
+    "neuronx-cc": _Limits(_ANY, most=_ONE, shapes="the graph has its shapes inside"),
     "optimum": _Limits(
         ("fp32", "fp16", "bf16"),
         spreads=_GENERATION,
@@ -63,7 +64,7 @@ LIMITS = {
         arguments=("-O1", "-O2", "-O3", "--inline-weights-neff", "--output_hidden_states", "--output_attentions"),
         most=_ONE,
         least=_ONE,
-        shapes="optimum compiles one static shape, to which its server pads every input",
+        shapes="the program has one static shape, to which its server pads every input",
     ),
     "nxd-inference": _Limits(
         ("fp32", "fp16", "bf16"),
@@ -82,7 +83,7 @@ LIMITS = {
         ),
         most={"batch_sizes": 1},
         least=_ONE,
-        shapes="nxd-inference compiles one batch size, and sequence_lengths as its buckets",
+        shapes="the program has one batch size, and the lengths as its buckets",
     ),
     "vllm": _Limits(
         ("fp32", "fp16", "bf16"),
@@ -91,7 +92,7 @@ LIMITS = {
         # No second model: speculative decoding cannot be compiled on a host without devices.
         arguments=("--block-size=", "--kv-cache-dtype=", "--no-enable-prefix-caching", "--additional-config="),
         least={"sequence_lengths": 1},
-        shapes="vllm takes sequence_lengths as its prefill buckets; the longest is the longest request",
+        shapes="the lengths are its prefill buckets, and the longest is the longest request",
     ),
     "tensorflow-neuronx": _Limits(
         _ANY,
@@ -106,20 +107,25 @@ LIMITS = {
             "--enable-fast-loading-neuron-binaries",
         ),
         most=_ONE,
-        shapes="tensorflow-neuronx compiles one static shape, and TensorFlow Serving loads one model",
+        shapes="the program has one static shape, and TensorFlow Serving loads one program of a model",
     ),
 }
 """What each engine takes, by its name."""
 
 
 def compile_options_fit(deployment: Deployment) -> Iterator[Problem]:
+    """What the engine takes; nothing of it where the engine itself is wrong, which is told once."""
     for name, model in deployment.models.items():
         wanted, at = model.compile, ("models", name, "compile")
         limits = LIMITS[wanted.engine]
+        if not compiles(wanted.engine, wanted.target, services(deployment, name)):
+            continue
+        if not _knows(wanted.engine, model.task):
+            yield _other_task(deployment, name)
+            continue
         yield from _shapes(at, wanted, limits)
         yield from _cores((*at, "tensor_parallel"), model, limits)
         yield from _precision((*at, "dtype"), wanted, limits)
-        yield from _task(("models", name, "task"), model, limits)
         yield from _arguments((*at, "compiler_args"), wanted, limits)
 
 
@@ -128,11 +134,16 @@ def _shapes(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:
     for name, values in given.items():
         yield from repeated((*at, name), values)
         if not limits.least.get(name, 0) <= len(values) <= limits.most.get(name, len(values)):
-            allowed = "the one that the graph has" if wanted.engine == "neuronx-cc" else "one"
-            # A field that is not in the file is a fault of what should hold it.
-            place = (*at, name) if values else at
-            fix = "" if values else f"add {name}"
-            yield Problem("NCDK-COMPILE-010", place, limits.shapes, allowed, fix, None if values else "")
+            one = limits.most.get(name) == 1
+            allowed = "one number, such as [128]" if one else "numbers, such as [128, 512]"
+            if values:
+                message = f"{wanted.engine} takes one of {name} a model, and these are {len(values)}: {limits.shapes}"
+                fix = "keep one, and add a model of the same source for each other"
+                yield Problem("NCDK-COMPILE-010", (*at, name), message, allowed, fix)
+            else:  # a field that is not in the file is a fault of what should hold it
+                message = f"{wanted.engine} needs {name}, and there are none: {limits.shapes}"
+                fix = f"add {name}: as many tokens as the longest request has"
+                yield Problem("NCDK-COMPILE-010", at, message, allowed, fix, "")
 
 
 def _precision(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:
@@ -164,10 +175,27 @@ def _cores(at: Pointer, model: Model, limits: _Limits) -> Iterator[Problem]:
         )
 
 
-def _task(at: Pointer, model: Model, limits: _Limits) -> Iterator[Problem]:
-    if limits.tasks is not None and model.task not in limits.tasks:
-        message = f"{model.compile.engine} compiles no models for this task"
-        yield Problem("NCDK-COMPILE-012", at, message, ", ".join(limits.tasks))
+def engines_for(deployment: Deployment, name: str) -> list[str]:
+    """The engines that could compile a model for its target and task, and run wherever it is used."""
+    model = deployment.models[name]
+    wherever = services(deployment, name)
+    return [each for each in LIMITS if _knows(each, model.task) and compiles(each, model.compile.target, wherever)]
+
+
+def _knows(engine: str, task: str) -> bool:
+    tasks = LIMITS[engine].tasks
+    return tasks is None or task in tasks
+
+
+def _other_task(deployment: Deployment, name: str) -> Problem:
+    model, able = deployment.models[name], engines_for(deployment, name)
+    return Problem(
+        "NCDK-COMPILE-012",
+        ("models", name, "task"),
+        f"{model.compile.engine} compiles no models for this task",
+        ", ".join(LIMITS[model.compile.engine].tasks or ()),
+        f"take an engine that does: {', '.join(able)}" if able else "set the task that the model has",
+    )
 
 
 def _arguments(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:

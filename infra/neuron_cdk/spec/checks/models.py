@@ -10,8 +10,9 @@ from neuron_cdk.catalog import regions, software
 from ..deployment import Deployment
 from ..findings import Problem
 from ..source import Pointer
-from ..uses import sdk, services, uses
+from ..uses import compiles, sdk, services, uses
 from .common import some
+from .engines import engines_for
 
 
 def models_exist(deployment: Deployment) -> Iterator[Problem]:
@@ -71,8 +72,12 @@ def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Pro
             for warning in found.warnings:
                 yield Problem("NCDK-COMPILE-006", pointer, warning, given=found.sdk)
     except software.DeadCombination as dead:
-        last = f'sdk: "{dead.last_working}" is the last that worked; or ' if dead.last_working else ""
-        yield Problem("NCDK-COMPILE-005", pointer, str(dead), fix=f"{last}take another engine or target")
+        # An SDK helps where one has the engine for everything that the model is used for.
+        helps = dead.last_working and compiles(wanted.engine, wanted.target, services(deployment, name))
+        last = f'sdk: "{dead.last_working}" is the last that worked; or ' if helps else ""
+        able = [each for each in engines_for(deployment, name) if each != wanted.engine and not wanted.sdk]
+        fix = f"{last}take another engine or target"
+        yield Problem("NCDK-COMPILE-005", pointer, str(dead), ", ".join(able), fix)
     except software.UnknownName as unknown:
         yield Problem("NCDK-COMPILE-005", pointer, str(unknown), ", ".join(software.sdks()[:5]))
     except regions.UnknownRegion:
