@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.local.auto_scaling_groups import BOOT_S, ids, states
+
 Clients = Callable[[str], Any]
-_BOOT = 31
 _LAUNCH = {
     "LifecycleHookName": "launch",
     "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
@@ -38,24 +39,16 @@ def nobody_answers(controlled: Any) -> None:
     controlled("instances", launch="never", terminate="never")
 
 
-def _states(group: dict[str, Any]) -> list[str]:
-    return [each["LifecycleState"] for each in group["Instances"]]
-
-
-def _ids(group: dict[str, Any]) -> list[str]:
-    return [each["InstanceId"] for each in group["Instances"]]
-
-
 def test_an_instance_waits_at_its_launch_hook(hooked: Any, described: Any, later: Any) -> None:
     name = hooked(DesiredCapacity=1)
     later(1)
-    assert _states(described(name)) == ["Pending:Wait"]
+    assert states(described(name)) == ["Pending:Wait"]
 
 
 def test_the_agent_lets_it_in_when_it_has_booted(hooked: Any, described: Any, later: Any) -> None:
     name = hooked(DesiredCapacity=1)
-    later(_BOOT)
-    assert _states(described(name)) == ["InService"]
+    later(BOOT_S)
+    assert states(described(name)) == ["InService"]
 
 
 @pytest.mark.usefixtures("nobody_answers")
@@ -65,11 +58,11 @@ def test_an_answer_lets_it_in(hooked: Any, described: Any, later: Any, client: C
     client("autoscaling").complete_lifecycle_action(
         AutoScalingGroupName=name,
         LifecycleHookName="launch",
-        InstanceId=_ids(described(name))[0],
+        InstanceId=ids(described(name))[0],
         LifecycleActionResult="CONTINUE",
     )
     later(1)
-    assert _states(described(name)) == ["InService"]
+    assert states(described(name)) == ["InService"]
 
 
 @pytest.mark.usefixtures("nobody_answers")
@@ -87,11 +80,11 @@ def test_an_instance_that_is_lost_while_it_waits_is_replaced(
 ) -> None:
     name = hooked(DesiredCapacity=1)
     later(1)
-    before = _ids(described(name))
+    before = ids(described(name))
     client("ec2").terminate_instances(InstanceIds=before)
     later(5)
     after = described(name)
-    assert (_states(after), _ids(after) == before) == (["Pending:Wait"], False)
+    assert (states(after), ids(after) == before) == (["Pending:Wait"], False)
 
 
 @pytest.mark.usefixtures("nobody_answers")
@@ -100,19 +93,19 @@ def test_nobody_waits_for_a_leaving_instance_that_is_lost(
 ) -> None:
     controlled("instances", launch="continue")
     name = hooked(DesiredCapacity=1)
-    later(_BOOT)
+    later(BOOT_S)
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
     later(1)
-    client("ec2").terminate_instances(InstanceIds=_ids(described(name)))
+    client("ec2").terminate_instances(InstanceIds=ids(described(name)))
     later(1)
-    assert _ids(described(name)) == []
+    assert ids(described(name)) == []
 
 
 @pytest.mark.usefixtures("nobody_answers")
 def test_a_heartbeat_begins_the_timeout_again(hooked: Any, described: Any, later: Any, client: Clients) -> None:
     name = hooked(DesiredCapacity=1)
     later(500)
-    (identifier,) = _ids(described(name))
+    (identifier,) = ids(described(name))
     client("autoscaling").record_lifecycle_action_heartbeat(
         AutoScalingGroupName=name, LifecycleHookName="launch", InstanceId=identifier
     )
@@ -123,7 +116,7 @@ def test_a_heartbeat_begins_the_timeout_again(hooked: Any, described: Any, later
 def test_an_abandoned_launch_failed(hooked: Any, described: Any, later: Any, client: Clients, controlled: Any) -> None:
     controlled("instances", launch="abandon")
     name = hooked(DesiredCapacity=1)
-    later(_BOOT + 2)
+    later(BOOT_S + 2)
     found = client("autoscaling").describe_scaling_activities(AutoScalingGroupName=name)["Activities"]
     failed = next(each for each in found if each["StatusCode"] == "Cancelled")
     assert "Lifecycle Action Completed with ABANDON Result" in failed["StatusMessage"]
@@ -132,11 +125,11 @@ def test_an_abandoned_launch_failed(hooked: Any, described: Any, later: Any, cli
 def test_an_abandoned_launch_is_tried_again_later(hooked: Any, described: Any, later: Any, controlled: Any) -> None:
     controlled("instances", launch="abandon")
     name = hooked(DesiredCapacity=1)
-    later(_BOOT + 2)
-    assert _ids(described(name)) == []
+    later(BOOT_S + 2)
+    assert ids(described(name)) == []
     controlled("instances", launch="continue")
     later(120)
-    assert _states(described(name)) == ["InService"]
+    assert states(described(name)) == ["InService"]
 
 
 @pytest.mark.usefixtures("nobody_answers")
@@ -153,7 +146,7 @@ def test_the_event_of_a_launch_hook(hooked: Any, of_group: Any, described: Any, 
         {
             "AutoScalingGroupName": name,
             "LifecycleHookName": "launch",
-            "EC2InstanceId": _ids(described(name))[0],
+            "EC2InstanceId": ids(described(name))[0],
             "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
             "NotificationMetadata": "about",
             "Origin": "EC2",
@@ -164,18 +157,18 @@ def test_the_event_of_a_launch_hook(hooked: Any, of_group: Any, described: Any, 
 
 def test_a_leaving_instance_waits_at_its_hook(hooked: Any, described: Any, later: Any, client: Clients) -> None:
     name = hooked(DesiredCapacity=1)
-    later(_BOOT)
+    later(BOOT_S)
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
     later(1)
-    assert _states(described(name)) == ["Terminating:Wait"]
+    assert states(described(name)) == ["Terminating:Wait"]
 
 
 def test_the_agent_lets_it_go_when_it_has_drained(hooked: Any, described: Any, later: Any, client: Clients) -> None:
     name = hooked(DesiredCapacity=1)
-    later(_BOOT)
+    later(BOOT_S)
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
     later(10)
-    assert _ids(described(name)) == []
+    assert ids(described(name)) == []
 
 
 @pytest.mark.usefixtures("nobody_answers")
@@ -184,30 +177,30 @@ def test_a_leaving_instance_goes_when_its_hook_times_out(
 ) -> None:
     controlled("instances", launch="continue")
     name = hooked(DesiredCapacity=1)
-    later(_BOOT)
+    later(BOOT_S)
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
     later(605)
-    assert _ids(described(name)) == []
+    assert ids(described(name)) == []
 
 
 @pytest.mark.usefixtures("nobody_answers")
 def test_a_deleted_hook_holds_nobody(hooked: Any, described: Any, later: Any, client: Clients, controlled: Any) -> None:
     controlled("instances", launch="continue")
     name = hooked(DesiredCapacity=1)
-    later(_BOOT)
+    later(BOOT_S)
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
     later(1)
     client("autoscaling").delete_lifecycle_hook(AutoScalingGroupName=name, LifecycleHookName="terminate")
     later(2)
-    assert _ids(described(name)) == []
+    assert ids(described(name)) == []
 
 
 def test_an_answer_for_an_instance_that_waits_at_nothing_is_refused(
     hooked: Any, described: Any, later: Any, client: Clients, code_of: Any
 ) -> None:
     name = hooked(DesiredCapacity=1)
-    later(_BOOT)
-    (identifier,) = _ids(described(name))
+    later(BOOT_S)
+    (identifier,) = ids(described(name))
     error = code_of(
         client("autoscaling").complete_lifecycle_action,
         AutoScalingGroupName=name,
@@ -228,7 +221,7 @@ def warm(group: Any, client: Clients, later: Any) -> Callable[..., str]:
     def make(**pool: Any) -> str:
         name = str(group(MaxSize=3))
         client("autoscaling").put_warm_pool(AutoScalingGroupName=name, **pool)
-        later(_BOOT)
+        later(BOOT_S)
         return name
 
     return make
@@ -275,8 +268,8 @@ def test_a_growing_group_takes_from_its_pool(
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)
     later(11)
     now = described(name)
-    assert _states(now) == ["InService"]
-    assert set(_ids(now)) < prepared
+    assert states(now) == ["InService"]
+    assert set(ids(now)) < prepared
 
 
 def test_a_start_from_the_pool_needs_capacity(
@@ -285,8 +278,8 @@ def test_a_start_from_the_pool_needs_capacity(
     name = warm()
     controlled("capacity", pools={name: 0})
     client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)
-    later(_BOOT)
-    assert _ids(described(name)) == []
+    later(BOOT_S)
+    assert ids(described(name)) == []
 
 
 def test_a_deleted_pool_is_emptied(warm: Any, pool_of: Any, later: Any, client: Clients, described: Any) -> None:
@@ -312,5 +305,5 @@ def test_a_mixed_group_of_on_demand_instances_has_one(
 ) -> None:
     name = group(MaxSize=1, MixedInstancesPolicy=_mixed(launch_template(), OnDemandPercentageAboveBaseCapacity=100))
     client("autoscaling").put_warm_pool(AutoScalingGroupName=name)
-    later(_BOOT)
+    later(BOOT_S)
     assert [each["LifecycleState"] for each in pool_of(name)] == ["Warmed:Stopped"]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.local.auto_scaling_groups import BOOT_S
+
 Clients = Callable[[str], Any]
-_BOOT = 31
 _TURN = 40
 """An old instance goes and its successor is in service: a little more than a boot."""
 
@@ -29,7 +30,7 @@ def running(group: Any, template: str, later: Any) -> Callable[..., str]:
     def make(size: int, **changes: Any) -> str:
         named = {"LaunchTemplateId": template, "Version": "1"}
         name = str(group(DesiredCapacity=size, LaunchTemplate=named, VPCZoneIdentifier="subnet-00000001", **changes))
-        later(_BOOT)
+        later(BOOT_S)
         return name
 
     return make
@@ -194,7 +195,7 @@ def test_what_matches_is_skipped(
     name = running(1)
     wanted = {"LaunchTemplateId": template, "Version": "2"}
     client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=name, LaunchTemplate=wanted, DesiredCapacity=2)
-    later(_BOOT)
+    later(BOOT_S)
     fits = {each["InstanceId"] for each in described(name)["Instances"] if each["LaunchTemplate"]["Version"] == "2"}
     refresh(name, SkipMatching=True)
     later(_TURN)

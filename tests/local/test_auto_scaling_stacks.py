@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from neuron_cdk.local import EmbeddedAws
+from tests.local.auto_scaling_groups import BOOT_S
 
 Clients = Callable[[str], Any]
 Resources = dict[str, Any]
-_BOOT = 31
 
 
 def _fleet(size: str = "1", **changes: Any) -> Resources:
@@ -172,7 +172,7 @@ def test_the_delete_of_a_stack_waits_on_the_clock(
     resources = _fleet()
     del resources["Warm"]
     operate_on(client, "create", "slow", resources)
-    embedded_aws.set_clock(advance_s=_BOOT)
+    embedded_aws.set_clock(advance_s=BOOT_S)
     controlled("instances", terminate="never")
     ended = threading.Thread(target=operate_on, args=(client, "delete", "slow"))
     ended.start()
@@ -233,7 +233,7 @@ def test_a_fleet_goes_on_where_it_was(
 
     (now,) = _group_of(client, "fleet")["Instances"]
     assert now["InstanceId"] == before["InstanceId"]
-    own_aws.set_clock(advance_s=_BOOT)
+    own_aws.set_clock(advance_s=BOOT_S)
     (after,) = _group_of(client, "fleet")["Instances"]
     assert (after["InstanceId"], after["LifecycleState"]) == (before["InstanceId"], "InService")
     assert own_aws.control("capacity", {"pools": {}})["pools"] == {"spot": 3}

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from neuron_cdk.local import EmbeddedAws
+from tests.local.account import IMAGE, ROLE
 
 Clients = Callable[[str], Any]
-_ROLE = "arn:aws:iam::000000000000:role/neuron"
-_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/neuron-cdk-cpu:onnxruntime-1.32.0"
 _BODY = json.dumps({"inputs": {"bytes": [[104] * 2048]}})
 
 
@@ -23,29 +22,16 @@ _BODY = json.dumps({"inputs": {"bytes": [[104] * 2048]}})
 def configure(client: Clients, artifact: str) -> Callable[..., str]:
     """A model and an endpoint configuration for it; the configuration's name."""
 
-    def make(*, uri: str | None = None, image: str = _IMAGE, **variant: Any) -> str:
+    def make(*, uri: str | None = None, image: str = IMAGE, **variant: Any) -> str:
         name = f"served-{uuid.uuid4().hex[:8]}"
         source = {"S3Uri": uri or artifact, "S3DataType": "S3Prefix", "CompressionType": "None"}
         container = {"Image": image, "ModelDataSource": {"S3DataSource": source}}
-        client("sagemaker").create_model(ModelName=name, ExecutionRoleArn=_ROLE, PrimaryContainer=container)
+        client("sagemaker").create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
         main = {"VariantName": "Main", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
         client("sagemaker").create_endpoint_config(EndpointConfigName=name, ProductionVariants=[main | variant])
         return name
 
     return make
-
-
-@pytest.fixture
-def settled(client: Clients, eventually: Callable[..., Any]) -> Callable[[str], dict[str, Any]]:
-    def wait(name: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            described: dict[str, Any] = client("sagemaker").describe_endpoint(EndpointName=name)
-            return described if described["EndpointStatus"] in ("InService", "Failed") else None
-
-        described: dict[str, Any] = eventually(look)
-        return described
-
-    return wait
 
 
 @pytest.fixture

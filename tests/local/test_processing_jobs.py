@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from neuron_cdk.local import EmbeddedAws
+from tests.local.account import IMAGE
 
 Clients = Callable[[str], Any]
 Jobs = Callable[..., dict[str, Any]]
@@ -135,9 +136,7 @@ def test_a_missing_input_fails_the_job(client: Clients, job_request: Jobs, finis
 
 
 def test_a_command_that_does_not_exist_fails_the_job(run: Jobs) -> None:
-    image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/neuron-cdk-cpu:onnxruntime-1.32.0"
-
-    ended = run("", AppSpecification={"ImageUri": image, "ContainerEntrypoint": ["no-such-compiler"]})
+    ended = run("", AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": ["no-such-compiler"]})
 
     assert ended["FailureReason"] == ("AlgorithmError: no-such-compiler: No such file or directory, exit code: 127")
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from neuron_cdk.local import EmbeddedAws
+from tests.local.account import IMAGE, ROLE
 
 Clients = Callable[[str], Any]
 
-_ROLE = "arn:aws:iam::000000000000:role/neuron"
 _TYPE = "ml.m5.large"  # 2 vCPU, 8 GiB
 _HALF = {"MinMemoryRequiredInMb": 4096, "NumberOfCpuCoresRequired": 1}
 
@@ -30,7 +30,7 @@ def hosting(client: Clients, endpoint_of: Any) -> Callable[..., str]:
             "ManagedInstanceScaling": {"Status": "ENABLED", "MinInstanceCount": least, "MaxInstanceCount": most},
         }
         client("sagemaker").create_endpoint_config(
-            EndpointConfigName=name, ExecutionRoleArn=_ROLE, ProductionVariants=[main | variant]
+            EndpointConfigName=name, ExecutionRoleArn=ROLE, ProductionVariants=[main | variant]
         )
         made: str = endpoint_of(name)
         return made
@@ -250,7 +250,7 @@ def test_components_follow_to_the_instances_of_a_new_configuration(
     coming = f"config-{uuid.uuid4().hex[:8]}"
     main = {"VariantName": "Main", "InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1}
     client("sagemaker").create_endpoint_config(
-        EndpointConfigName=coming, ExecutionRoleArn=_ROLE, ProductionVariants=[main]
+        EndpointConfigName=coming, ExecutionRoleArn=ROLE, ProductionVariants=[main]
     )
 
     with under_load(name, InferenceComponentName=one) as load:
@@ -302,7 +302,7 @@ def test_a_stack_makes_changes_and_removes_a_component(
     resources = endpoint_resources(artifact)
     variant = resources["Config"]["Properties"]["ProductionVariants"][0]
     del variant["ModelName"]
-    resources["Config"]["Properties"]["ExecutionRoleArn"] = _ROLE
+    resources["Config"]["Properties"]["ExecutionRoleArn"] = ROLE
     model = {"Fn::GetAtt": ["Model", "ModelName"]}
     resources["Component"] = {
         "Type": "AWS::SageMaker::InferenceComponent",
@@ -336,11 +336,10 @@ def test_copies_come_back_after_a_restart(own_aws: EmbeddedAws, clients_of: Any,
     client = clients_of(own_aws)
     sagemaker = client("sagemaker")
     source = {"S3Uri": publish(client), "S3DataType": "S3Prefix", "CompressionType": "None"}
-    image = "000000000000.dkr.ecr.us-east-1.amazonaws.com/neuron-cdk-cpu:onnxruntime-1.32.0"
-    container = {"Image": image, "ModelDataSource": {"S3DataSource": source}}
-    sagemaker.create_model(ModelName="kept", ExecutionRoleArn=_ROLE, PrimaryContainer=container)
+    container = {"Image": IMAGE, "ModelDataSource": {"S3DataSource": source}}
+    sagemaker.create_model(ModelName="kept", ExecutionRoleArn=ROLE, PrimaryContainer=container)
     main = {"VariantName": "Main", "InstanceType": _TYPE, "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName="kept", ExecutionRoleArn=_ROLE, ProductionVariants=[main])
+    sagemaker.create_endpoint_config(EndpointConfigName="kept", ExecutionRoleArn=ROLE, ProductionVariants=[main])
     sagemaker.create_endpoint(EndpointName="kept", EndpointConfigName="kept")
     eventually(lambda: sagemaker.describe_endpoint(EndpointName="kept")["EndpointStatus"] == "InService")
     sagemaker.create_inference_component(

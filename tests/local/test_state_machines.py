@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from neuron_cdk.local import EmbeddedAws
+from tests.local.account import ROLE
 
 Clients = Callable[[str], Any]
-_ROLE = "arn:aws:iam::000000000000:role/neuron"
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def run(client: Clients, eventually: Any) -> Callable[..., dict[str, Any]]:
     def go(states: dict[str, Any], given: dict[str, Any] | None = None, **machine: Any) -> dict[str, Any]:
         definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states} | machine
         made = client("stepfunctions").create_state_machine(
-            name=f"machine-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=_ROLE
+            name=f"machine-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=ROLE
         )
         started = client("stepfunctions").start_execution(
             stateMachineArn=made["stateMachineArn"], input=json.dumps(given or {})
@@ -54,7 +54,7 @@ def function(client: Clients) -> Callable[[str], str]:
             FunctionName=name,
             Runtime="python3.13",
             Handler="main.handler",
-            Role=_ROLE,
+            Role=ROLE,
             Code={"ZipFile": code.getvalue()},
             Timeout=30,
         )
@@ -148,7 +148,7 @@ def test_stopping_the_execution_stops_its_job(client: Clients, script: Any, even
         definition=json.dumps(
             {"QueryLanguage": "JSONata", "StartAt": "Job", "States": {"Job": _job(request, End=True)}}
         ),
-        roleArn=_ROLE,
+        roleArn=ROLE,
     )
     execution = client("stepfunctions").start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
     name = request["ProcessingJobName"]
@@ -219,7 +219,7 @@ def test_a_second_start_by_one_name_is_joined_while_it_runs_and_refused_afterwar
 ) -> None:
     definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 1, "End": True}}}
     machine = client("stepfunctions").create_state_machine(
-        name="named", definition=json.dumps(definition), roleArn=_ROLE
+        name="named", definition=json.dumps(definition), roleArn=ROLE
     )["stateMachineArn"]
     start = {"stateMachineArn": machine, "name": "one", "input": '{"a": 1}'}
     first = client("stepfunctions").start_execution(**start)
@@ -237,7 +237,7 @@ def test_a_second_start_by_one_name_is_joined_while_it_runs_and_refused_afterwar
 def test_a_nested_start_by_a_name_that_was_used_is_the_integrations_own_error(run: Any, client: Clients) -> None:
     definition = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
     machine = client("stepfunctions").create_state_machine(
-        name="nested", definition=json.dumps(definition), roleArn=_ROLE
+        name="nested", definition=json.dumps(definition), roleArn=ROLE
     )["stateMachineArn"]
 
     def start(**more: Any) -> dict[str, Any]:
@@ -277,7 +277,7 @@ def machine(client: Clients) -> Callable[..., str]:
     def make(states: dict[str, Any]) -> str:
         definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states}
         made = client("stepfunctions").create_state_machine(
-            name=f"machine-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=_ROLE
+            name=f"machine-{uuid.uuid4().hex[:8]}", definition=json.dumps(definition), roleArn=ROLE
         )
         return str(made["stateMachineArn"])
 
