@@ -42,6 +42,8 @@ from tests.local.endpoints import (  # noqa: F401
     wrong,
 )
 from tests.local.jobs import artifact, finished, job_request, publish  # noqa: F401
+from tests.local.metrics import alarm, metric, state  # noqa: F401
+from tests.local.scalable_targets import alarm_of, nowhere, target  # noqa: F401
 from tests.local.stacks import operate, operate_on, reason  # noqa: F401
 
 _REGION = "us-east-1"
