@@ -41,8 +41,10 @@ from tests.local.endpoints import (  # noqa: F401
     under_load,
     wrong,
 )
+from tests.local.functions import call, function  # noqa: F401
 from tests.local.jobs import artifact, finished, job_request, publish  # noqa: F401
 from tests.local.metrics import alarm, metric, state  # noqa: F401
+from tests.local.roles import acting, bucket, key, model_request, role  # noqa: F401
 from tests.local.scalable_targets import alarm_of, nowhere, target  # noqa: F401
 from tests.local.stacks import operate, operate_on, reason  # noqa: F401
 
@@ -163,13 +165,13 @@ def own_aws(tmp_path: Path) -> Iterator[EmbeddedAws]:
 def code_of() -> Callable[..., Any]:
     """The error a call ends with: ``code`` and ``message``, and the whole ``response``."""
 
-    def call(operation: Callable[..., Any], **arguments: Any) -> SimpleNamespace:
+    def fail(operation: Callable[..., Any], **arguments: Any) -> SimpleNamespace:
         with pytest.raises(ClientError) as caught:
             operation(**arguments)
         error = caught.value.response["Error"]
         return SimpleNamespace(code=error["Code"], message=error["Message"], response=caught.value.response)
 
-    return call
+    return fail
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.local.account import ROLE
 from tests.local.metrics import next_minute
 from tests.local.scalable_targets import CONCURRENT, COPIES, PER_INSTANCE, Target, minutes
 
@@ -219,7 +220,7 @@ def test_a_component_wakes_from_zero_by_its_failures(
     variant = {"VariantName": "Main", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(
         EndpointConfigName=config,
-        ExecutionRoleArn="arn:aws:iam::000000000000:role/neuron",
+        ExecutionRoleArn=ROLE,
         ProductionVariants=[variant | {"ManagedInstanceScaling": managed}],
     )
     endpoint, name = endpoint_of(config), f"component-{uuid.uuid4().hex[:8]}"

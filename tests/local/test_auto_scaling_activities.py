@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.local.account import ROLE
 from tests.local.auto_scaling_groups import BOOT_S, ids
 
 Clients = Callable[[str], Any]
@@ -88,7 +89,7 @@ def test_events_reach_a_lambda_function(client: Clients, later: Any, group: Any,
         FunctionName="seen",
         Runtime="python3.13",
         Handler="main.handler",
-        Role="arn:aws:iam::000000000000:role/neuron",
+        Role=ROLE,
         Code={"ZipFile": code.getvalue()},
     )
     name = group()

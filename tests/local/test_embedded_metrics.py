@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
-import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,18 +72,10 @@ def test_what_is_no_such_document_is_a_log_event_and_nothing_else(document: Any,
     assert total(document, "Hits") == 1
 
 
-def test_what_a_function_prints_is_recorded(document: Any, client: Clients, total: Any, eventually: Any) -> None:
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("main.py", f"def handler(event, context):\n    print({json.dumps(document)!r})\n")
-    name = f"function-{uuid.uuid4().hex[:8]}"
-    client("lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Handler="main.handler",
-        Role="arn:aws:iam::000000000000:role/neuron",
-        Code={"ZipFile": code.getvalue()},
-    )
+def test_what_a_function_prints_is_recorded(
+    document: Any, client: Clients, function: Any, total: Any, eventually: Any
+) -> None:
+    name = function(f"def handler(event, context):\n    print({json.dumps(document)!r})\n")
     client("lambda").invoke(FunctionName=name)
 
     assert eventually(lambda: total(document, "Hits", Model="minilm"), within=20) == 1

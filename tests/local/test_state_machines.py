@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import urllib.request
 import uuid
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -39,28 +37,6 @@ def run(client: Clients, eventually: Any) -> Callable[..., dict[str, Any]]:
         return execution
 
     return go
-
-
-@pytest.fixture
-def function(client: Clients) -> Callable[[str], str]:
-    """A Lambda function of this source; its name."""
-
-    def make(source: str) -> str:
-        name = f"function-{uuid.uuid4().hex[:8]}"
-        code = io.BytesIO()
-        with zipfile.ZipFile(code, "w") as archive:
-            archive.writestr("main.py", source)
-        client("lambda").create_function(
-            FunctionName=name,
-            Runtime="python3.13",
-            Handler="main.handler",
-            Role=ROLE,
-            Code={"ZipFile": code.getvalue()},
-            Timeout=30,
-        )
-        return name
-
-    return make
 
 
 @pytest.fixture
