@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from neuron_cdk import (
     NeuronNetwork,
     spec,
 )
+from neuron_cdk.local import environment
 from neuron_cdk.network.efa import EfaSecurityGroup
 from tests.constructs.endpoint_shapes import endpoint_shapes
 
@@ -332,3 +334,24 @@ def platform(app: App) -> Platform:
 def a_model() -> Callable[..., spec.Model]:
     """``a_model("inf2")``: as a deployment file would say it."""
     return model
+
+
+@pytest.fixture(scope="session")
+def evaluate() -> Callable[[list[tuple[str, dict[str, Any]]]], list[Any]]:
+    """``evaluate([(expression, {"states": …, "begun": …}), …])`` with the JSONata of the embedded AWS."""
+    program = """
+import json, sys, jsonata
+for expression, variables in json.load(sys.stdin):
+    program = jsonata.Jsonata(expression)
+    for name, value in variables.items():
+        program.assign(name, value)
+    print(json.dumps(program.evaluate(None)))
+"""
+
+    def run(cases: list[tuple[str, dict[str, Any]]]) -> list[Any]:
+        done = subprocess.run(
+            [environment.ensure(), "-c", program], input=json.dumps(cases), capture_output=True, text=True, check=True
+        )
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return run

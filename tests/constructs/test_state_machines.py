@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from neuron_cdk.local import environment
 from neuron_cdk.model.state_machines import compile_machine, job_machine, request_machine
 
 FUNCTION = "arn:aws:lambda:us-east-1:111122223333:function:hook"
@@ -136,27 +133,6 @@ def expressions(value: Any) -> Iterator[str]:
             yield from expressions(one)
     elif isinstance(value, str) and (found := re.fullmatch(r"\{%\s*(.*?)\s*%\}", value, re.DOTALL)):
         yield found[1]
-
-
-@pytest.fixture(scope="session")
-def evaluate():
-    """``evaluate([(expression, {"states": …, "begun": …}), …])`` with the JSONata of the embedded AWS."""
-    program = """
-import json, sys, jsonata
-for expression, variables in json.load(sys.stdin):
-    program = jsonata.Jsonata(expression)
-    for name, value in variables.items():
-        program.assign(name, value)
-    print(json.dumps(program.evaluate(None)))
-"""
-
-    def run(cases: list[tuple[str, dict[str, Any]]]) -> list[Any]:
-        done = subprocess.run(
-            [environment.ensure(), "-c", program], input=json.dumps(cases), capture_output=True, text=True, check=True
-        )
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    return run
 
 
 ASKED = {"model": {"Name": "minilm"}, "request": {}, "deadline": 1, "poll_seconds": 15, "force": True}
