@@ -223,3 +223,9 @@ def test_what_may_be_a_pasted_secret_is_not_shown(findings: Find, whole: Callabl
     found = findings(whole(case.content))
     assert found
     assert "hf_" not in str([str(one) for one in found])
+
+
+def test_a_fleet_of_the_release_pipeline_is_told_of_waits_once(findings: Find, whole: Callable[[str], str]) -> None:
+    case = next(one for one in CASES if one.code == "NCDK-RELEASE-003" and "2880" in one.content)
+
+    assert [one.code for one in findings(whole(case.content)) if one.line == case.line] == ["NCDK-RELEASE-003"]
