@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -105,6 +106,54 @@ def test_lambdas_hiccups_are_tried_again(machine):
             assert "Lambda.TooManyRequestsException" in errors, name
 
 
+def retried(machine: str, state: str, error: str) -> int:
+    """How often a state is tried again after an error: what the first retrier that takes it says."""
+    definition = MACHINES[machine]["States"][state]
+    for retry in (definition["ItemProcessor"]["States"]["ObtainOne"] if state == "Obtain" else definition)["Retry"]:
+        if {error, "States.ALL"} & set(retry["ErrorEquals"]):
+            return retry["MaxAttempts"]
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("machine", "state"), [("request", "StartCompile"), ("request", "Obtain"), ("compile", "RunJob")]
+)
+@pytest.mark.parametrize(
+    "error",
+    [
+        "StepFunctions.ExecutionLimitExceeded",
+        "StepFunctions.ExecutionLimitExceededException",
+        "StepFunctions.AWSStepFunctionsException",
+        "StepFunctions.ThrottlingException",
+    ],
+)
+def test_an_execution_that_could_not_be_started_for_a_moment_is_started_again(machine, state, error):
+    assert retried(machine, state, error) == 5
+
+
+@pytest.mark.parametrize(
+    "error", ["StepFunctions.ExecutionAlreadyExists", "StepFunctions.ExecutionAlreadyExistsException"]
+)
+def test_a_compile_that_was_started_already_is_waited_for(error):
+    assert retried("request", "StartCompile", error) == 0
+    caught = MACHINES["request"]["States"]["StartCompile"]["Catch"]
+    assert next(catch["Next"] for catch in caught if error in catch["ErrorEquals"]) == "Pause"
+
+
+def test_a_compile_is_started_again_whatever_the_refusal_is_called():
+    """It has a name: a second start finds the first."""
+    assert retried("request", "StartCompile", "StepFunctions.NobodyKnowsException") == 5
+
+
+@pytest.mark.parametrize(("machine", "state"), [("request", "Obtain"), ("compile", "RunJob")])
+def test_an_execution_that_failed_is_not_run_again(machine, state):
+    assert retried(machine, state, "States.TaskFailed") == 0
+
+
+def test_a_lease_is_given_up_even_if_the_hook_stumbles():
+    assert retried("request", "GiveUpLease", "ConnectTimeoutError") == 3
+
+
 @pytest.mark.parametrize(
     ("machine", "state", "error"),
     [
@@ -206,6 +255,34 @@ def test_a_request_that_looks_at_the_registry_decides(variables, goes_to, evalua
     assert chosen("request", "Decide", variables, evaluate) == goes_to
 
 
+def waited_for(state: str, *, begun: str, trigger: str | None) -> dict[str, Any]:
+    """A look at an item by a request that began so, and that this asked for."""
+    variables = looked({"state": {"S": state}})
+    variables["states"]["context"]["Execution"]["Input"] |= {"trigger": trigger} if trigger else {}
+    return {**variables, "begun": {"status": begun, "key": "k"}}
+
+
+@pytest.mark.parametrize("trigger", ["person", "watch"])
+def test_what_another_compiled_is_told_as_ready_for_the_person_or_the_watch_that_waited_for_it(trigger, evaluate):
+    """Begin tells a hit, with the trigger and the model of who asks: that is what a release starts from."""
+    assert chosen("request", "Decide", waited_for("ready", begun="waiting", trigger=trigger), evaluate) == "Begin"
+
+
+@pytest.mark.parametrize(
+    ("state", "begun", "trigger"),
+    [
+        ("ready", "leased", "person"),
+        ("ready", "waiting", "deploy"),
+        ("ready", "waiting", "need"),
+        ("ready", "waiting", None),
+        ("failed", "waiting", "watch"),
+    ],
+    ids=["its own compile", "a deploy", "a need", "a stack", "a failure"],
+)
+def test_what_was_told_or_starts_no_release_is_not_asked_for_again(state, begun, trigger, evaluate):
+    assert chosen("request", "Decide", waited_for(state, begun=begun, trigger=trigger), evaluate) == "Reply"
+
+
 def pause(waited: float, evaluate) -> int:
     """How long a request that has waited so many seconds waits until it looks again."""
     (expression,) = expressions(MACHINES["request"]["States"]["Pause"])
@@ -233,7 +310,8 @@ def test_a_request_that_waits_as_long_as_it_may_stays_within_the_events_of_an_ex
 
 def outcome(item: dict[str, Any], evaluate) -> dict[str, Any]:
     """What is told of an item that is waited for."""
-    decided = MACHINES["request"]["States"]["Decide"]["Choices"][0]["Assign"]["outcome"]
+    decided = next(choice for choice in MACHINES["request"]["States"]["Decide"]["Choices"] if "Assign" in choice)
+    decided = decided["Assign"]["outcome"]
     variables = {"item": item, "begun": {"key": "k", "sdk": "2.31.1"}, "cache": "miss"}
     ((told,),) = (evaluate([(next(expressions(decided)), variables)]),)
     return told
@@ -269,6 +347,47 @@ def test_one_need_is_a_list_as_several_are(evaluate):
     (items,) = expressions(MACHINES["request"]["States"]["Obtain"]["Items"])
     cases = [(items, {"begun": {"needs": [{"Need": f"batch {n}"} for n in range(count)]}}) for count in (1, 2)]
     assert [len(value) for value in evaluate(cases)] == [1, 2]
+
+
+def told_of_a_need(result: dict[str, Any], needs: int, evaluate) -> dict[str, Any]:
+    """What is kept of how the request for one of so many needs ended."""
+    one = MACHINES["request"]["States"]["Obtain"]["ItemProcessor"]["States"]["ObtainOne"]
+    variables = {
+        "states": {"input": {"Need": "batch 4"}, "result": {"Output": result}},
+        "begun": {"needs": [{"Need": f"batch {number}"} for number in range(needs)]},
+    }
+    ((told,),) = (evaluate([(next(expressions(one["Output"])), variables)]),)
+    return told
+
+
+READY = {"status": "ready", "model": "minilm", "key": "ab" * 32, "artifact_uri": "s3://a/", "usd": 0.5}
+ENDED_BADLY = [
+    {
+        "status": "failed",
+        "model": "minilm",
+        "key": "ab" * 32,
+        "reason": "x" * 2990 + "the cause!",
+        "log_url": "u" * 300,
+    },
+    {"status": "error", "model": "minilm", "state": "Begin", "error": {"Error": "E", "Cause": "c" * 30_000}},
+]
+
+
+def test_a_need_is_told_with_what_its_asker_reads(evaluate):
+    assert told_of_a_need(READY, 3, evaluate) == {"status": "ready", "need": "batch 4"}
+    assert told_of_a_need(ENDED_BADLY[0], 3, evaluate) == {**ENDED_BADLY[0], "need": "batch 4"}
+    running = {"status": "running", "model": "minilm", "execution": "e"}
+    assert told_of_a_need(running, 3, evaluate) == {**running, "need": "batch 4"}
+
+
+def test_a_long_reason_among_many_keeps_its_end(evaluate):
+    assert told_of_a_need(ENDED_BADLY[0], 200, evaluate)["reason"].endswith("the cause!")
+
+
+@pytest.mark.parametrize("result", [READY, *ENDED_BADLY], ids=["ready", "failed", "error"])
+def test_what_is_told_of_two_hundred_needs_fits_a_state(result, evaluate):
+    """262,144 bytes (Step Functions quotas); nothing catches what is more. Two hundred is what a file may have."""
+    assert 200 * len(json.dumps(told_of_a_need(result, 200, evaluate))) < 262_144 * 0.9
 
 
 def test_a_need_that_dies_leaves_the_others_alone():

@@ -41,9 +41,27 @@ _HOOK_RETRY = [
 # What a job left, or what was asked for, is refused once and for all.
 _NOT_THE_ARTIFACT = {"ErrorEquals": ["ArtifactError"], "MaxAttempts": 0}
 _NOT_WHAT_WAS_ASKED = {"ErrorEquals": ["NeedError", "RequestError", "SourceError"], "MaxAttempts": 0}
+# What StartExecution is refused with for a moment. AWS documents one name: "Use the Retry on
+# StepFunctions.ExecutionLimitExceeded to ensure your execution is started" (Step Functions guide, "Start workflow
+# executions from a task state"). How the others are spelt is only seen in what users write. A task that waits for its
+# execution cannot retry States.ALL: an execution that failed would run again.
 _START_RETRY = [
-    {"ErrorEquals": ["StepFunctions.ThrottlingException"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 2}
+    {
+        "ErrorEquals": [
+            "StepFunctions.ExecutionLimitExceeded",
+            "StepFunctions.ExecutionLimitExceededException",
+            "StepFunctions.ThrottlingException",
+            "StepFunctions.AWSStepFunctionsException",
+            "StepFunctions.SdkClientException",
+        ],
+        "IntervalSeconds": 2,
+        "MaxAttempts": 5,
+        "BackoffRate": 2,
+        "JitterStrategy": "FULL",
+    }
 ]
+# With the suffix in what users report, without it in the API's reference.
+_STARTED_ALREADY = ["StepFunctions.ExecutionAlreadyExistsException", "StepFunctions.ExecutionAlreadyExists"]
 _PROBLEM = {"problem": "{% $states.errorOutput %}"}
 
 
@@ -52,7 +70,8 @@ def request_machine(*, begin: str, record_failure: str, answer: str, compile_mac
 
     A hit takes six states: Asked, Begin, Route, Reply, Answer, Done. A miss starts the compile machine (or finds that
     someone has) and looks at the registry until the artifact is there, has failed, its holder has gone (the lease ran
-    out: Begin again), or patience is over (the answer then says how to join the compile that goes on). What must be an
+    out: Begin again), or patience is over (the answer then says how to join the compile that goes on). A person or a
+    watch that waited for another's compile begins again when it is ready, so that it is told as theirs. What must be an
     artifact first is obtained by executions of this same machine, side by side.
 
     Input: ``model`` (properties of ``Custom::NeuronCompiledModel``), ``deadline`` (seconds since the epoch),
@@ -114,10 +133,14 @@ def request_machine(*, begin: str, record_failure: str, answer: str, compile_mac
                     "Name": "{% $begun.compile.execution_name %}",
                     "Input": "{% $begun.compile %}",
                 },
-                "Retry": _START_RETRY,
+                # It has a name, and so is started once however often it is asked for.
+                "Retry": [
+                    {"ErrorEquals": _STARTED_ALREADY, "MaxAttempts": 0},
+                    {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 2},
+                ],
                 "Catch": [
                     # Started already: by this request, before something made it try again.
-                    {"ErrorEquals": ["StepFunctions.ExecutionAlreadyExistsException"], "Next": "Pause"},
+                    {"ErrorEquals": _STARTED_ALREADY, "Next": "Pause"},
                     {**_outcome_error("StartCompile"), "Next": "GiveUpLease"},
                 ],
                 "Next": "Pause",
@@ -128,6 +151,7 @@ def request_machine(*, begin: str, record_failure: str, answer: str, compile_mac
                 payload={"compile": "{% $begun.compile %}", "error": "{% $outcome.error %}"},
                 Next="Reply",
                 Catch=[_outcome_error("GiveUpLease")],
+                Retry=_HOOK_RETRY,
             ),
             # A hundredth of what it has waited, once that is more: days of looks stay far below an execution's 25,000
             # events.
@@ -177,6 +201,19 @@ def request_machine(*, begin: str, record_failure: str, answer: str, compile_mac
     }
 
 
+# What is told of hundreds of needs must fit a state's 256 KiB together, and nothing catches what does not
+# (States.DataLimitExceeded; Step Functions guide, "Handling errors"): nothing of what was met, of the others as many
+# characters as are left for each.
+_SHARE = "$floor(100000 / $count($begun.needs))"
+_MET_OR_NOT = (
+    "{% ($told := $states.result.Output; $most := " + _SHARE + "; $need := {'need': $states.input.Need}; "
+    "$told.status = 'ready' ? $merge([{'status': 'ready'}, $need]) : $merge([$told, $need, "
+    "$exists($told.reason) and $length($told.reason) > $most ? {'reason': $substring($told.reason, -$most)} : {}, "
+    "$exists($told.error) ? {'error': {'Error': $told.error.Error, "
+    "'Cause': $substring($string($told.error.Cause), 0, $most)}} : {}])) %}"
+)
+
+
 def _obtain() -> State:
     """Have everything that is needed made, each by an execution of this machine, and hear what became of it."""
     return {
@@ -201,7 +238,7 @@ def _obtain() -> State:
                             "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "{% $states.context.Execution.Id %}",
                         },
                     },
-                    "Output": "{% $merge([$states.result.Output, {'need': $states.input.Need}]) %}",
+                    "Output": _MET_OR_NOT,
                     "Retry": _START_RETRY,
                     # One that dies does not stop the others.
                     "Catch": [
@@ -211,7 +248,10 @@ def _obtain() -> State:
                                 "status": "error",
                                 "state": "Obtain",
                                 "need": "{% $states.input.Need %}",
-                                "error": "{% $states.errorOutput %}",
+                                "error": {
+                                    "Error": "{% $states.errorOutput.Error %}",
+                                    "Cause": f"{{% $substring($string($states.errorOutput.Cause), 0, {_SHARE}) %}}",
+                                },
                             },
                             "Next": "Lost",
                         }
@@ -242,9 +282,13 @@ def _decide() -> State:
         "sdk": "{% $begun.sdk %}",
         "execution": "{% $begun.compile.execution_name %}",
     }
+    # What is told of an artifact when it is ready has the trigger and the model of who compiled it. Who waited asks
+    # again, and it is told for their model that they have it too: a release may follow. Deploys release what they get.
+    released = f"$begun.status = 'waiting' and $item.state.S = 'ready' and {_INPUT}.trigger in ['person', 'watch']"
     return {
         "Type": "Choice",
         "Choices": [
+            {"Condition": f"{{% {released} %}}", "Next": "Begin"},
             {
                 "Condition": "{% $item.state.S in ['ready', 'failed'] %}",
                 "Assign": {"outcome": known},
@@ -282,11 +326,11 @@ def compile_machine(*, job_machine: str, join: str, register: str, record_failur
                 "Choices": [
                     {
                         "Condition": "{% $exists($states.input.join) %}",
-                        "Assign": {"compile": "{% $states.input %}", "plan": {}},
+                        "Assign": {"compile": "{% $states.input %}", "plan": {}, "job": {}},
                         "Next": "Join",
                     }
                 ],
-                "Assign": {"compile": "{% $states.input %}", "plan": "{% $states.input.plan %}"},
+                "Assign": {"compile": "{% $states.input %}", "plan": "{% $states.input.plan %}", "job": {}},
                 "Default": "RunJob",
             },
             "RunJob": {
@@ -359,7 +403,14 @@ def compile_machine(*, job_machine: str, join: str, register: str, record_failur
             },
             "RecordFailure": {
                 **_invoke(
-                    record_failure, payload={"compile": "{% $compile %}", "error": "{% $problem %}"}, Next="Failed"
+                    record_failure,
+                    payload={
+                        "compile": "{% $compile %}",
+                        "error": "{% $problem %}",
+                        "tried": "{% $plan %}",
+                        "job": "{% $job %}",
+                    },
+                    Next="Failed",
                 ),
                 "Retry": _HOOK_RETRY,
             },
