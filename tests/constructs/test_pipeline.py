@@ -61,6 +61,12 @@ def test_each_hook_is_an_entry_point_that_exists(functions, monkeypatch):
         assert callable(getattr(importlib.import_module(package), attribute))
 
 
+@pytest.mark.parametrize("part", ["Join", "Register"])
+def test_what_reads_the_files_of_an_artifact_has_all_the_time_that_lambda_gives(part, functions):
+    """Up to 64 MiB a file, and a language model has hundreds."""
+    assert functions[part][1]["Timeout"] == 900
+
+
 def test_every_hook_ships_in_one_asset(functions):
     assert {function["Code"]["S3Key"] for _, function in functions.values()} == {functions["Begin"][1]["Code"]["S3Key"]}
 

@@ -29,8 +29,8 @@ from .watch import SourceWatch
 DEADLINE = Duration.minutes(55)
 # What a lease lasts beyond the compile's own limit: finding a host and starting it.
 LEASE_MARGIN = Duration.minutes(60)
-# What joins parts copies gigabytes, S3 to S3.
-_JOIN_SECONDS = 900
+# What joins parts copies gigabytes, S3 to S3; what registers reads files that S3 has no sha256 of.
+_FILES_SECONDS = 900
 
 
 class CompilePipeline(Construct, ModelMetrics):
@@ -84,6 +84,7 @@ class CompilePipeline(Construct, ModelMetrics):
             store.objects("artifacts/*", "s3:GetObject", why="artifacts of every key"),
             store.listing("artifacts/*"),  # so that a missing object is "not found" and not "denied"
             telling,
+            timeout_seconds=_FILES_SECONDS,
         )
         join = model_hook(
             self,
@@ -95,7 +96,7 @@ class CompilePipeline(Construct, ModelMetrics):
                 store.objects("artifacts/*", "s3:GetObject", "s3:PutObject", why="artifacts of every key"),
                 store.listing("artifacts/*"),
             ),
-            timeout_seconds=_JOIN_SECONDS,
+            timeout_seconds=_FILES_SECONDS,
         )
         record_failure = self._hook(
             "RecordFailure",
@@ -253,8 +254,23 @@ class CompilePipeline(Construct, ModelMetrics):
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
-    def _hook(self, construct_id: str, entry: str, environment: Mapping[str, str], *allow: Allow) -> HookFunction:
-        return model_hook(self, construct_id, store=self.store, entry=entry, environment=environment, allow=allow)
+    def _hook(
+        self,
+        construct_id: str,
+        entry: str,
+        environment: Mapping[str, str],
+        *allow: Allow,
+        timeout_seconds: int = 60,
+    ) -> HookFunction:
+        return model_hook(
+            self,
+            construct_id,
+            store=self.store,
+            entry=entry,
+            environment=environment,
+            allow=allow,
+            timeout_seconds=timeout_seconds,
+        )
 
     def _machine(self, construct_id: str, definition: dict[str, Any], *allow: Allow) -> StateMachine:
         return StateMachine(self, construct_id, store=self.store, definition=definition, allow=allow)
