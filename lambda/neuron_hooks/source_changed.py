@@ -54,8 +54,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
             "not_before": datetime.fromtimestamp(begins, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "settled_at": (minute + 1) * 60,
         }
-    deadline = watching.deadline(begins, int(document["TimeoutMinutes"]))
-    poll = SETTINGS.poll_seconds
+    deadline, poll = watching.deadline(begins), SETTINGS.poll_seconds
     asked = {"model": document, "trigger": "watch", **settles, "deadline": deadline, "poll_seconds": poll}
     started = aws.start_execution(SETTINGS.request_machine_arn, execution, asked)
     log.decision("started" if started else "started before", execution=execution, model=name, object=key)

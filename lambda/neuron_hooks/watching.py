@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 READY = "_READY"
 """The object that says so, where somebody puts one."""
-_AFTERWARDS = 3600  # finding a host, starting it, checking what it made
+# Nobody waits for what an upload started, and a model of many shapes may take days. A day less than the request machine
+# may run (``neuron_cdk.model.state_machines``): what ends by itself says how it ended.
+_PATIENCE = 13 * 86_400
 
 
 def begins(minute: int, quiet_seconds: int) -> int:
@@ -19,6 +21,6 @@ def is_settled(modified: Iterable[int], at: int | None) -> bool:
     return at is None or all(time < at for time in modified)
 
 
-def deadline(begins: int, timeout_minutes: int) -> int:
-    """Until when an execution waits for a compile of this time limit."""
-    return begins + timeout_minutes * 60 + _AFTERWARDS
+def deadline(begins: int) -> int:
+    """Until when an execution that may begin then waits for what it asked for."""
+    return begins + _PATIENCE
