@@ -1,4 +1,4 @@
-"""What a compile cost: the time its job ran, at its host's list price. Pure.
+"""What a compile cost: the time its jobs ran, at their hosts' list prices. Pure.
 
 SageMaker bills a job's hosts by the second (its pricing page), from when they are ready for it; what a description
 gives is when processing started and ended, so the bill may be a little higher. ``None`` where no price is known.
@@ -23,7 +23,15 @@ def of(seconds: float, usd_per_hour: float | None) -> float | None:
     return None if usd_per_hour is None else round(seconds / 3600 * usd_per_hour, 6)
 
 
+def seconds(plan: Mapping[str, Any] | None, last: float) -> float:
+    """How long the jobs before and the last one ran together: what is paid for, whether or not a price is known.
+
+    :param last: seconds.
+    """
+    return round(float((plan or {}).get("job_seconds", 0.0)) + last, 3)  # plans of 0.1.0 counted none
+
+
 def total(plan: Mapping[str, Any] | None, usd: float | None) -> float | None:
-    """The jobs before and the last one together."""
-    before = float(plan["usd"]) if plan else 0.0
+    """US dollars for the jobs before and the last one together."""
+    before = float(plan.get("usd", 0.0)) if plan else 0.0  # nothing was tried before parts were joined
     return round(before + usd, 6) if usd is not None else before or None

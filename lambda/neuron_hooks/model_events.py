@@ -67,6 +67,8 @@ FACTS = {
     "target": Fact("string", "The chip: `inf2`, `trn1`, …, or `cpu`."),
     "sdk": Fact("string", "The Neuron SDK's version, or ONNX Runtime's."),
     "host": Fact("string", "The instance type it was compiled on."),
+    "job_seconds": Fact("number", "How long the processing jobs of all tries ran, in seconds; the last on `host`. They "
+                        "are billed by the second, at the region's price."),
     "artifact_uri": Fact("string", "Where the artifact lies: `s3://bucket/artifacts/<key>/<attempt>/`."),
     "compile_seconds": Fact("number", "How long the compile took."),
     "usd": Fact("number", "What the compile cost; absent where no price is known."),

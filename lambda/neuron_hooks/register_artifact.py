@@ -61,8 +61,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _of_job(wanted: dict[str, Any], ran: dict[str, Any], plan: dict[str, Any] | None) -> dict[str, Any]:
     host, name = failure.host(ran), ran["ProcessingJobName"]
     usd = cost.total(plan, cost.of(failure.seconds(ran), cost.price(wanted, host)))
-    log_url = failure.log_url(os.environ.get("AWS_REGION", ""), name)
-    return {"job_name": name, "host": host, "log_url": log_url, **({} if usd is None else {"usd": usd})}
+    made_by = {
+        "job_name": name,
+        "host": host,
+        "job_seconds": cost.seconds(plan, failure.seconds(ran)),
+        "log_url": failure.log_url(os.environ.get("AWS_REGION", ""), name),
+    }
+    return made_by | ({} if usd is None else {"usd": usd})
 
 
 def _of_parts(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +84,8 @@ def _digest(manifest: Manifest) -> str:
 def _tell(wanted: dict[str, Any], uri: str, manifest: Manifest, made_by: dict[str, Any]) -> None:
     facts = {name: wanted.get(name) for name in ("attempt", "trigger", "engine", "target", "sdk")}
     if "join" not in wanted:  # the minutes of the parts were told when they were ready
-        facts |= {"compile_seconds": manifest.compile_seconds, "usd": made_by.get("usd"), "host": made_by["host"]}
+        facts |= {"compile_seconds": manifest.compile_seconds, "usd": made_by.get("usd")}
+        facts |= {name: made_by[name] for name in ("host", "job_seconds")}
     model_events.tell(
         "ready",
         key=wanted["key"],

@@ -90,17 +90,28 @@ def test_a_compile_costs_what_the_chosen_host_does_and_what_was_tried_before(att
         "ProcessingStartTime": 1_800_000_000_000,
         "ProcessingEndTime": 1_800_003_600_000,
     }
-    attempt.plan = {"usd": 0.01}
+    attempt.plan = {"usd": 0.01, "job_seconds": 300}
     attempt.register()
     item = aws.item(attempt.wanted["key"])
-    assert (item["host"], item["usd"]) == ("ml.m5.large", "0.125")
+    assert (item["host"], item["usd"], item["job_seconds"]) == ("ml.m5.large", "0.125", "3900.0")
 
 
-def test_a_cost_without_a_price_is_left_out(attempt: Attempt, aws: Any) -> None:
+def test_a_cost_without_a_price_is_left_out_and_the_seconds_that_are_billed_are_not(
+    attempt: Attempt, aws: Any, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(load("model_events"), "tell", lambda _name, **facts: told.append(facts))
     attempt.upload()
-    attempt.ran = {"ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.xlarge"}}}
+    attempt.ran = {
+        "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.xlarge"}},
+        "ProcessingStartTime": 1_800_000_000_000,
+        "ProcessingEndTime": 1_800_000_061_500,
+    }
     attempt.register()
-    assert "usd" not in aws.item(attempt.wanted["key"])
+    item = aws.item(attempt.wanted["key"])
+    assert "usd" not in item
+    assert (item["host"], item["job_seconds"]) == ("ml.m5.xlarge", "61.5")
+    assert (told[0]["host"], told[0]["job_seconds"]) == ("ml.m5.xlarge", 61.5)
 
 
 def test_what_is_published_is_in_use_and_links_its_log(attempt: Attempt, aws: Any) -> None:
