@@ -1,10 +1,12 @@
 """The steps of the release machine. The registry's record says how far a release is; the machine does what it is told.
 
 Event: ``{"step", "execution", "input"}`` with the machine's input (see ``release_wanted``), and for some ``error``
-(``{"Error", "Cause"}``) or ``token``. Gives ``{"next": a step, "wait": seconds before it}``.
+(``{"Error", "Cause"}``) or ``token``. Gives ``{"next": a step, "wait": seconds before it}``; the machine waits longer
+the longer it has waited.
 
 - ``acquire``: take the target's lease, which one release holds at a time, or wait for it.
-- ``ask``: keep the task token for a person to let the release go on with, or not; ``reject``: they did not.
+- ``ask``: keep the task token for a person to let the release go on with, or not; ``reject``: they did not, or could
+  not be asked.
 - ``apply``, ``progress``, ``verify``, ``promote``, ``take_back``, ``remove``: the target's kind does it. ``trouble``:
   one of them failed.
 - ``finish``: tidy up, answer CloudFormation if it asked, tell, give the lease back. With ``untidy`` it leaves what is
@@ -32,7 +34,6 @@ KIND = cast(Kind, import_module(f"{__package__}.release_{SETTINGS.target.partiti
 
 _STEPS: dict[Stage, str] = {"approval": "approve", "back": "take_back"}
 """The step of a stage, where it is not called the same."""
-_MOST_WAIT = 60  # an execution has 25,000 history events, and a wait costs about ten
 _SUPERSEDED = "another release was asked for meanwhile"
 
 Event = dict[str, Any]
@@ -68,7 +69,7 @@ def _acquire(event: Event) -> Answer:
         return _to("finish", outcome="unchanged", reason="this is what was recorded before")
     free = record.is_free(execution, now)
     if not free and not record.approval_token:
-        return _queue(record, event)
+        return _queue(record)
     try:  # while a person is waited for nothing moves: what comes to nothing must not end what they decide on
         release = release_wanted.wanted(record, asked, execution, approval=SETTINGS.approval == "yes")
         if isinstance(release, Unchanged):
@@ -80,7 +81,7 @@ def _acquire(event: Event) -> Answer:
     except ReleaseError as error:
         return _to("finish", outcome="refused", reason=str(error))
     if not free:
-        return _queue(record, event)
+        return _queue(record)
     if not release.asked_at:
         release = replace(release, asked_at=now)
     _write(release_record.begun(record, release, now))
@@ -94,13 +95,12 @@ def _is_asked_already(record: Record, release: Release) -> bool:
     return release.stage == "approval" and waits is not None and waits.artifact_key == release.artifact_key
 
 
-def _queue(record: Record, event: Event) -> Answer:
+def _queue(record: Record) -> Answer:
     """Wait for whoever is at it; nobody waits for a person, whose answer would be about what is old by then."""
     if record.approval_token:
         release_aws.fail_task(record.approval_token, "Superseded", _SUPERSEDED)
-    looks = int(event.get("looks") or 0) + 1
     holder = record.pending.id if record.pending else ""
-    return {**_to("acquire", wait=_pause(looks)), "looks": looks, "holder": holder}
+    return _to("acquire", wait=SETTINGS.poll_seconds, holder=holder)
 
 
 def _found(release: Release) -> Release:
@@ -135,11 +135,20 @@ def _ask(event: Event) -> Answer:
 def _reject(event: Event) -> Answer:
     record, release = _mine(event)
     if release.stage == "approval":
-        error = event["error"]
-        superseded = error.get("Error") == "Superseded"
-        reason = "nobody approved it within a day" if error.get("Error") == "States.Timeout" else error.get("Cause", "")
-        return _end(record, release, "superseded" if superseded else "rejected", reason)
+        return _end(record, release, *_answer(event["error"]))
     return _on(release)
+
+
+def _answer(error: Event) -> tuple[Outcome, str]:
+    """What came of asking, and why. Only a person's no, or a day of silence, speaks against the artifact."""
+    match error.get("Error"):
+        case "States.Timeout":
+            return "rejected", "nobody approved it within a day"
+        case "Rejected":
+            return "rejected", error.get("Cause", "")
+        case "Superseded":
+            return "superseded", error.get("Cause", "")
+    return "failed", f"nobody could be asked: {failure.explain(error).reason}"
 
 
 # -- The target ------------------------------------------------------------------------------------------------------
@@ -332,8 +341,7 @@ def _end(record: Record, release: Release, outcome: Outcome, reason: str) -> Ans
 
 def _look_again(record: Record, release: Release, reason: str) -> Answer:
     record = _write(release_record.looked(record, release, int(time.time())))
-    looks = cast(Release, record.pending).looks
-    return {**_on(release), "wait": _pause(looks), "moving": reason}
+    return {**_on(release), "wait": SETTINGS.poll_seconds, "moving": reason}
 
 
 def _on(release: Release) -> Answer:
@@ -342,11 +350,6 @@ def _on(release: Release) -> Answer:
 
 def _to(step: str, *, wait: int = 0, **facts: str) -> Answer:
     return {"next": step, "wait": wait, **facts}
-
-
-def _pause(looks: int) -> int:
-    """Longer and longer: what takes hours is not looked at every few seconds."""
-    return max(SETTINGS.poll_seconds, min(SETTINGS.poll_seconds * (1 + looks // 10), _MOST_WAIT))
 
 
 _STEP: dict[str, Callable[[Event], Answer]] = {

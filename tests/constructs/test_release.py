@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from typing import Any
 
 import pytest
@@ -271,3 +272,55 @@ def test_every_state_is_reached_and_leads_somewhere() -> None:
 
 def test_a_person_has_a_day() -> None:
     assert release_machine(step="arn")["States"]["Approve"]["TimeoutSeconds"] == 24 * 3600
+
+
+def wait(machine: dict[str, Any], waited: float, evaluate: Any, poll: int = 15) -> int:
+    """How long the machine waits until the next look, once it has waited so many seconds since it began."""
+    (pause,) = [one for one in machine["States"]["Next"]["Choices"] if one["Next"] == "Pause"]
+    expression = pause["Assign"]["seconds"].removeprefix("{%").removesuffix("%}")
+    since = (time.time() - waited) * 1000
+    (seconds,) = evaluate([(expression, {"since": since, "step": {"next": "progress", "wait": poll}})])
+    return int(seconds)
+
+
+def test_a_release_is_looked_at_more_seldom_the_longer_it_takes(evaluate: Any) -> None:
+    machine = release_machine(step="arn")
+
+    assert [wait(machine, waited, evaluate) for waited in (0, 1400, 3600)] == [15, 15, 36]
+
+
+def test_the_lease_outlasts_every_wait(evaluate: Any) -> None:
+    assert wait(release_machine(step="arn"), 30 * 86_400, evaluate) == 1800  # of 3,600 from the last look
+
+
+def test_a_release_of_weeks_stays_within_the_events_of_an_execution(evaluate: Any) -> None:
+    """25,000 (Step Functions quotas); a fleet may stop for two days at each of its checkpoints."""
+    waited, looks = 0.0, 0
+    while waited < 14 * 86_400:
+        waited, looks = waited + max(1, min(1800, waited // 100)), looks + 1  # a second, where a test's polls are
+    per_look = 11  # entered and left: the step, Next, Pause, Next; and a task scheduled, started, succeeded
+    assert looks * per_look < 25_000 / 1.5
+    assert wait(release_machine(step="arn"), 86_400, evaluate) == pytest.approx(864, abs=2)
+
+
+def test_what_a_person_let_go_on_is_looked_at_as_often_as_what_has_just_begun() -> None:
+    states = release_machine(step="arn")["States"]
+
+    assert states["Approve"]["Assign"]["since"] == states["Begin"]["Assign"]["since"] == "{% $millis() %}"
+
+
+def _tried_again(retries: list[dict[str, Any]], error: str) -> bool:
+    """Whether Step Functions tries again after an error: the first that names it decides."""
+    found = next((one for one in retries if {error, "States.ALL"} & set(one["ErrorEquals"])), None)
+    return found is not None and found.get("MaxAttempts", 3) > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        *((each, True) for each in ("Lambda.TooManyRequestsException", "LostError", "ClientError", "Sandbox.Timedout")),
+        *((each, False) for each in ("Rejected", "Superseded", "States.Timeout")),
+    ],
+)
+def test_a_person_is_asked_again_after_a_hiccup_and_not_after_an_answer(error: str, again: bool) -> None:
+    assert _tried_again(release_machine(step="arn")["States"]["Approve"]["Retry"], error) is again

@@ -301,6 +301,7 @@ class Releases:
         monkeypatch.setenv("TARGET", TARGET)
         monkeypatch.setenv("APPROVAL", "no")
         self._load, self._monkeypatch = load, monkeypatch
+        self.answer: dict[str, str] | None = None
         self.module = load("release_step")
         self.fresh()
         monkeypatch.setattr(self.module.aws, "client", lambda service, *_: self.aws.client(service))
@@ -319,8 +320,9 @@ class Releases:
         for version in range(1, 10):
             self.aws.artifact(version)
 
-    def approval(self) -> None:
-        """A person is asked from now on."""
+    def approval(self, answer: dict[str, str] | None = None) -> None:
+        """A person is asked from now on, and says yes, or what ``answer`` has as the error of the state that waits."""
+        self.answer = answer
         self._monkeypatch.setattr(self.module, "SETTINGS", _with(self.module.SETTINGS, approval="yes"))
 
     def _answered(self, _request: Any, body: bytes) -> None:
@@ -372,7 +374,12 @@ class Releases:
         name = before["next"]
         self.steps.append(name)
         event = {"step": name, "execution": execution, "input": dict(asked)}
-        event |= {each: before[each] for each in ("outcome", "reason", "looks") if each in before}
+        event |= {each: before[each] for each in ("outcome", "reason") if each in before}
+        if name == "approve":
+            error = self._ask(event)
+            if error is None:
+                return {"next": "apply", "wait": 0}
+            event |= {"step": "reject", "error": error}
         try:
             return self._persistently(event)
         except Exception as failed:
@@ -380,6 +387,25 @@ class Releases:
                 return self._persistently({**event, "untidy": True})
             cause = {"Error": type(failed).__name__, "Cause": str(failed)}
             return self._persistently({**event, "step": "trouble", "error": cause})
+
+    def _ask(self, event: dict[str, Any]) -> dict[str, str] | None:
+        """The state that waits for a person: None for a yes. Each try has a token of its own; the last is the person's.
+
+        What is tried again is the machine's to say: ``tests/constructs/test_release.py``.
+        """
+        failed: BaseException | None = None
+        for number in range(RETRIES):
+            token = f"token-{number}"
+            try:
+                self.call({**event, "step": "ask", "token": token})
+            except (Exception, KilledError) as error:
+                failed, self.aws.dead = error, False
+                self.aws.sleep(2)
+                continue
+            if held := self.aws.items[ITEM].get("approval_token"):
+                assert held["S"] == token
+            return self.answer
+        return {"Error": type(failed).__name__, "Cause": str(failed)}
 
     def _persistently(self, event: dict[str, Any]) -> dict[str, Any]:
         for _ in range(RETRIES - 1):

@@ -13,6 +13,8 @@ import pytest
 from tests.hooks.endpoint_world import NIGHT, TRACK, TRN1, step, target
 from tests.hooks.release_world import ITEM, Releases, blueprint, key
 
+pytestmark = pytest.mark.disturbs("release_step")
+
 Load = Callable[[str], ModuleType]
 Act = Callable[..., Any]
 
@@ -80,7 +82,32 @@ def removal(stack: Releases) -> Act:
     return lambda **how: stack.run("request-9", asked, **how)
 
 
-SCENES = (first, artifact, other_type, bad, taken_back_by_sagemaker, first_fails, rollback, removal)
+def approved(stack: Releases) -> Act:
+    deployed(stack)
+    stack.approval()
+    asked = stack.artifact(2)
+    return lambda **how: stack.run("artifact-2", asked, **how)
+
+
+def rejected(stack: Releases) -> Act:
+    deployed(stack)
+    stack.approval({"Error": "Rejected", "Cause": "arn rejected it: not today"})
+    asked = stack.artifact(2)
+    return lambda **how: stack.run("artifact-2", asked, **how)
+
+
+SCENES = (
+    first,
+    artifact,
+    other_type,
+    bad,
+    taken_back_by_sagemaker,
+    first_fails,
+    rollback,
+    removal,
+    approved,
+    rejected,
+)
 
 
 @pytest.mark.parametrize("fault", ["throttled", "refused", "killed"])
@@ -91,7 +118,7 @@ def test_every_call_may_go_wrong_once(stack: Releases, scene: Callable[[Releases
     act()
     calls, expected, answers = stack.aws.calls[before:], stack.aws.state(), stack.answers
     assert len(calls) > 10
-    tell(f"release of an endpoint: {scene.__name__.replace('_', ' ')}", len(calls), fault)
+    tell(f"endpoint, {scene.__name__.replace('_', ' ')}", len(calls), fault)
     for number, operation in enumerate(calls):
         where = f"{fault} at call {number}, {operation}"
         stack.fresh()
@@ -103,10 +130,12 @@ def test_every_call_may_go_wrong_once(stack: Releases, scene: Callable[[Releases
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_every_step_twice_is_once(stack: Releases, scene: Callable[[Releases], Act]) -> None:
+def test_every_step_twice_is_once(stack: Releases, scene: Callable[[Releases], Act], tell: Any) -> None:
     act = scene(stack)
+    before = len(stack.aws.calls)
     act()
     expected, answers = stack.aws.state(), {one["Status"] for one in stack.answers}
+    tell(f"endpoint, {scene.__name__.replace('_', ' ')}", len(stack.aws.calls) - before, "called twice")
     stack.fresh()
 
     scene(stack)(twice=True)

@@ -42,14 +42,6 @@ def test_a_second_release_waits_for_the_first(stack: Releases) -> None:
     assert (answer["next"], answer["wait"]) == ("acquire", 15)
 
 
-def test_who_waits_long_looks_less_often(stack: Releases) -> None:
-    begin(stack, "artifact-2", stack.artifact(2))
-
-    answer = stack.step("artifact-3", stack.artifact(3), {"next": "acquire", "looks": 500})
-
-    assert answer["wait"] == 60
-
-
 def test_a_lease_that_ran_out_is_taken_and_its_holder_does_nothing_more(stack: Releases) -> None:
     begin(stack, "artifact-2", stack.artifact(2))
     stack.aws.sleep(3601)
@@ -194,6 +186,18 @@ def test_a_no_ends_it_and_nothing_moves(asking: Releases, error: Any, outcome: s
     assert words in past["reason"]
     assert asking.aws.serves() == key(1)
     assert "lease_owner" not in asking.aws.items[ITEM]
+
+
+def test_an_artifact_that_nobody_could_be_asked_about_can_be_released_again(asking: Releases) -> None:
+    asked = asking.artifact(2)
+    error = {"Error": "Lambda.TooManyRequestsException", "Cause": "Rate exceeded"}
+    asking.call({"step": "reject", "execution": "artifact-2", "input": asked, "error": error})
+    asking.step("artifact-2", asked, {"next": "finish"})
+
+    (past, *_) = asking.aws.record()["history"]
+    assert past["outcome"] == "failed"
+    assert "nobody could be asked: Lambda.TooManyRequestsException: Rate exceeded" in past["reason"]
+    assert begin(asking, "artifact-again", asked)["next"] == "approve"
 
 
 @pytest.mark.parametrize("kind", ["artifact", "Update", "Delete"])

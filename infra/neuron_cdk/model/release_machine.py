@@ -37,6 +37,12 @@ _RETRY = [
         "JitterStrategy": "FULL",
     }
 ]
+# How a person's answer, or nobody's, comes: asking again changes nothing about it.
+_ANSWERED = {"ErrorEquals": ["Rejected", "Superseded", "States.Timeout"], "MaxAttempts": 0}
+# A hundredth of what it has waited, once that is more: releases of days stay far below an execution's 25,000 events.
+# Never more than half of the lease, which runs an hour from the last look.
+_PAUSE = "{% $max([$step.wait, $min([1800, $floor(($millis() - $since) / 100000)])]) %}"
+_NOW = "{% $millis() %}"
 
 
 def release_machine(*, step: str) -> State:
@@ -59,15 +65,21 @@ def release_machine(*, step: str) -> State:
         f"and $millis() > {_INPUT}.deadline * 1000 %}}"
     )
     states = {
-        "Begin": {"Type": "Pass", "Assign": {"step": {"next": "acquire", "wait": 0}, "late": False}, "Next": "Acquire"},
-        "Acquire": _step(step, "acquire", given_up, looks="{% $exists($step.looks) ? $step.looks : 0 %}"),
+        "Begin": {
+            "Type": "Pass",
+            "Assign": {"step": {"next": "acquire", "wait": 0}, "late": False, "since": _NOW},
+            "Next": "Acquire",
+        },
+        "Acquire": _step(step, "acquire", given_up),
         "Approve": {
             "Type": "Task",
             "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
             "Arguments": _arguments(step, "ask", **{"token": "{% $states.context.Task.Token %}"}),
             "TimeoutSeconds": APPROVAL_SECONDS,
-            "Assign": {"step": {"next": "apply", "wait": 0}},
+            # What comes now has waited for nothing yet.
+            "Assign": {"step": {"next": "apply", "wait": 0}, "since": _NOW},
             "Next": "Next",
+            "Retry": [_ANSWERED, *_RETRY],
             "Catch": [_catch("Reject", problem=_ERROR)],
         },
         "Reject": _step(step, "reject", trouble, error="{% $problem %}"),
@@ -88,7 +100,7 @@ def release_machine(*, step: str) -> State:
                 {"Condition": late_is_due, "Assign": {"late": True}, "Next": "Late"},
                 {
                     "Condition": "{% $step.wait > 0 %}",
-                    "Assign": {"seconds": "{% $step.wait %}", "step": "{% $merge([$step, {'wait': 0}]) %}"},
+                    "Assign": {"seconds": _PAUSE, "step": "{% $merge([$step, {'wait': 0}]) %}"},
                     "Next": "Pause",
                 },
                 *({"Condition": f"{{% $step.next = '{name}' %}}", "Next": state} for name, state in _STEPS.items()),
