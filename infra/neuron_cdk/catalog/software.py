@@ -36,6 +36,11 @@ SERVICES = {
     "ec2": "EC2",
 }
 
+ONE_PROGRAM_A_SHAPE = ("onnxruntime", "torch-neuron", "torch-neuronx")
+"""Engines whose artifact is a program for each shape: each shape is compiled as an artifact of its own, beside the
+others, and one more shape compiles that one alone. What the others make of several shapes is one whole.
+"""
+
 EMBEDDED_ACCOUNT = "000000000000"  # the embedded AWS; the only registry with an image for target cpu
 
 _Record = dict[str, Any]

@@ -20,11 +20,6 @@ from .pipeline import CompilePipeline
 _VOLUME_GIB = 100
 _MIRROR_MINUTES = 120
 
-ONE_PROGRAM_A_SHAPE = ("onnxruntime", "torch-neuron", "torch-neuronx")
-"""Engines whose artifact is a program for each shape: each shape is compiled as an artifact of its own, beside the
-others, and one more shape compiles that one alone. What the others make of several shapes is one whole.
-"""
-
 
 class CompiledModel(Construct):
     """Has a model compiled, or finds that it has been, before anything that depends on it is created.
@@ -91,7 +86,7 @@ class CompiledModel(Construct):
                     "Hosts": _hosts(region, software.compile_hosts(wanted.target, wanted.engine)),
                     # Source, work and artifact, for a model whose size is known.
                     "VolumeSizeGb": max(_VOLUME_GIB, math.ceil(3 * (model.size_gb or 0))),
-                    "Splits": wanted.engine in ONE_PROGRAM_A_SHAPE,
+                    "Splits": wanted.engine in software.ONE_PROGRAM_A_SHAPE,
                     **self._mirror(model, image.sdk, (uri, digest), region),
                 }
             },

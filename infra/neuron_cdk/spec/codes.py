@@ -94,6 +94,7 @@ _ERRORS = {
     "NCDK-COMPILE-010": "The engine takes only one batch size or sequence length, or needs a length.",
     "NCDK-COMPILE-011": "The engine does not spread such a model over several cores.",
     "NCDK-COMPILE-012": "The engine compiles no models for the task.",
+    "NCDK-COMPILE-013": "The model has more shapes than one request can have compiled.",
     "NCDK-FLEET-001": "This is not an AMI id.",
     "NCDK-FLEET-002": "A training fleet serves a model.",
     "NCDK-EFA-001": "The instance type has no EFA, or not in this layout.",
@@ -211,6 +212,7 @@ _WARNINGS = {
 _INFOS = {
     "NCDK-ZONE-004": "A zone name cannot be checked without an account.",
     "NCDK-MODEL-003": "Nothing uses the model.",
+    "NCDK-COMPILE-014": "No price is known of hosts that models are compiled on: what that costs is not recorded.",
     "NCDK-SCALE-004": "The fleet's scaling cannot bring it back from zero.",
     "NCDK-SCALE-005": "Nothing scales the endpoint, a variant or a component.",
     "NCDK-CAPACITY-013": "A full fleet has no room to move back.",

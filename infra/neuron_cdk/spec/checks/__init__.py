@@ -33,6 +33,7 @@ CHECKS: tuple[Callable[[Deployment], Iterator[Problem]], ...] = (
     sources.sources_exist,
     sources.sources_can_be_had,
     models.engine_fits_target,
+    models.compiles_have_a_price,
     engines.compile_options_fit,
     fleets.fleets_are_possible,
     capacity.reservations_have_one_fleet,

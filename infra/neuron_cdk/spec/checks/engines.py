@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from neuron_cdk.catalog import instances
+from neuron_cdk.catalog import instances, software
 
 from ..deployment import Compile, Deployment, Model
 from ..findings import Problem
@@ -17,6 +17,9 @@ from .common import repeated
 _OURS = ("--target", "--framework", "--output", "-o", "--logfile", "--log-file")
 _OURS_ON_INF1 = ("--io-config", "--neuroncore-pipeline-cores")  # neuron-cc's; a model has one core
 _GENERATION = ("text-generation",)
+# Each shape is an artifact of its own, and the request for the whole names them all, with all that each is compiled
+# with: 0.8 KB a shape, in the 256 KiB that a step of Step Functions may hand on (its quotas).
+_MOST_SHAPES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,15 @@ def _shapes(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:
                 message = f"{wanted.engine} needs {name}, and there are none: {limits.shapes}"
                 fix = f"add {name}: as many tokens as the longest request has"
                 yield Problem("NCDK-COMPILE-010", at, message, allowed, fix, "")
+    count = len(wanted.batch_sizes) * max(1, len(wanted.sequence_lengths))
+    if wanted.engine in software.ONE_PROGRAM_A_SHAPE and count > _MOST_SHAPES:
+        name = max(given, key=lambda each: len(given[each]))
+        message = (
+            f"{len(wanted.batch_sizes)} batch_sizes times {len(wanted.sequence_lengths)} sequence_lengths are {count} "
+            f"shapes; {wanted.engine} compiles each by itself, and one request can name {_MOST_SHAPES}"
+        )
+        fix = "keep the shapes that are asked for, or add a model of the same source for some of them"
+        yield Problem("NCDK-COMPILE-013", (*at, name), message, f"up to {_MOST_SHAPES} shapes", fix)
 
 
 def _precision(at: Pointer, wanted: Compile, limits: _Limits) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from neuron_cdk.catalog import regions, software
+from neuron_cdk.catalog import prices, regions, software
 
 from ..deployment import Deployment
 from ..findings import Problem
@@ -54,6 +54,27 @@ def engine_fits_target(deployment: Deployment) -> Iterator[Problem]:
             )
         else:
             yield from _combination(deployment, name, at)
+
+
+def compiles_have_a_price(deployment: Deployment) -> Iterator[Problem]:
+    """Whether the catalogue knows what the hosts cost; the embedded AWS costs nothing."""
+    account, region = deployment.environment.account, deployment.environment.region
+    if account == software.EMBEDDED_ACCOUNT or region not in {each.name for each in regions.all_regions()}:
+        return  # an unknown region is another check's subject
+    wanted = (model.compile for model in deployment.models.values())
+    hosts = dict.fromkeys(host for each in wanted for host in software.compile_hosts(each.target, each.engine))
+    unknown = [
+        host
+        for host in hosts
+        if regions.sagemaker_offers(region, host, "processing") and not prices.processing_hourly(region, host)
+    ]
+    if unknown:
+        yield Problem(
+            "NCDK-COMPILE-014",
+            ("environment", "region"),
+            f"the catalogue has no price of processing jobs here on {some(unknown)}: of compiles on them, their billed "
+            "seconds (job_seconds) are recorded, and no usd",
+        )
 
 
 def _combination(deployment: Deployment, name: str, at: Pointer) -> Iterator[Problem]:
