@@ -29,6 +29,9 @@ Chosen = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document, for tools.")]
 
 _FOLDER = Path("deployments")
+_NEVER_THERE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
+"""What a stack is whose creation failed."""
+_UNLOCK = "aws cloudformation update-termination-protection --no-enable-termination-protection"
 
 
 def choose(file: Path | None) -> Path:
@@ -75,27 +78,48 @@ def ask(file: Path, deployment: Deployment, state: Path) -> BotoAws:
 
 def outputs(aws: BotoAws, stack: str) -> dict[str, str] | None:
     """A stack's outputs; None when there is no such stack. Raises ``AskError``."""
+    found = _described(aws, stack)
+    return None if found is None else _outputs(found)
+
+
+def _outputs(described: Mapping[str, Any]) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
+
+
+def _described(aws: BotoAws, stack: str) -> Mapping[str, Any] | None:
     from neuron_cdk.doctor.aws import FailedError
     from neuron_cdk.doctor.boto import answered
 
     try:
         with answered("cloudformation:DescribeStacks"):
-            (found,) = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+            found: Mapping[str, Any] = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     except FailedError as error:
         if "does not exist" in str(error):
             return None
         raise
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+    return found
 
 
 def output(aws: BotoAws, deployment: str, stack: str, name: str) -> str:
     """One output of one of a deployment's stacks. Raises ``AskError``, and ``NotDoneError`` where there is none."""
-    found = outputs(aws, f"{deployment}-{stack}")
-    if found is None:
-        raise NotDoneError(f"{deployment} is not deployed: there is no stack {deployment}-{stack}")
-    if name not in found:
-        raise NotDoneError(f"the stack {deployment}-{stack} has no output {name}: it is of an older version; deploy it")
-    return found[name]
+    whole = f"{deployment}-{stack}"
+    described = _described(aws, whole)
+    if described is None:
+        raise NotDoneError(f"{deployment} is not deployed: there is no stack {whole}; cdk deploy makes it")
+    if name in (found := _outputs(described)):
+        return found[name]
+    status = described.get("StackStatus", "")
+    if status in _NEVER_THERE:
+        protected = described.get("EnableTerminationProtection")
+        delete = f"aws cloudformation delete-stack --stack-name {whole}"
+        delete = f"{_UNLOCK} --stack-name {whole}, then {delete}" if protected else delete
+        raise NotDoneError(
+            f"the stack {whole} is {status}: its first deploy failed, and nothing in it works. Mend what failed (its "
+            f"events say what), delete it ({delete}) and deploy again"
+        )
+    if status.endswith("_IN_PROGRESS"):
+        raise NotDoneError(f"the stack {whole} is {status}: wait until that has ended, and do this again")
+    raise NotDoneError(f"the stack {whole} has no output {name}: it is of an older version; deploy it")
 
 
 def invoke(aws: BotoAws, function: str, event: Mapping[str, Any], *, read_timeout: int = 30) -> dict[str, Any]:

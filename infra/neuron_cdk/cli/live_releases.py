@@ -111,13 +111,18 @@ class Targets:
                 TableName=table, Key={"artifact_key": {"S": f"release#{target.name}"}}, ConsistentRead=True
             )
         if "Item" not in item:
+            self.machine(target)  # a stack that failed says what to do about it
             raise NotDoneError(f"{target.name} is not deployed: deploy {self.deployment}-{target.stack}")
         found = item["Item"]
         return Record(target.name, json.loads(found["document"]["S"]), found.get("approval_token", {}).get("S", ""))
 
+    def machine(self, target: Target) -> str:
+        """What releases it. Raises ``AskError``, and ``NotDoneError`` with the state of a stack that has none."""
+        return output(self.aws, self.deployment, target.stack, "ReleaseMachine")
+
     def start(self, target: Target, asked: Mapping[str, Any]) -> Asked:
         """Have it released. Raises ``AskError`` and ``NotDoneError``."""
-        machine = output(self.aws, self.deployment, target.stack, "ReleaseMachine")
+        machine = self.machine(target)
         name = f"person-{uuid.uuid4().hex[:12]}"
         wanted = {"target": target.name, "by": self.who(), "asked_at": int(time.time()), **asked}
         with answered("states:StartExecution"):

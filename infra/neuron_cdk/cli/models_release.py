@@ -99,6 +99,7 @@ def rollback(
     with in_words(as_json=as_json):
         found = find(file, state, as_json)
         one = found.one(target)
+        found.machine(one)  # before the history: of a stack that failed, that says nothing
         goal = _past(found, one, to) if to else ""
         if not goal:
             _check_way_back(found, one)
@@ -135,7 +136,7 @@ def _artifact(file: Path | None, state: Path, as_json: bool, model: str, wanted:
     ready = [one for one in find(file, state, as_json).pick(model).artifacts if one.state == "ready"]
     if wanted is None:
         if not ready:
-            raise NotDoneError(f"model {model} has no artifact that is ready")
+            raise NotDoneError(f"model {model} has no artifact that is ready: neuron-cdk models show {model} says why")
         return ready[0].key
     if not re.fullmatch(rf"[0-9a-f]{{{_SHORTEST},64}}", wanted):
         raise WrongInputError(f"{wanted} is no artifact key: {_SHORTEST} to 64 hexadecimal digits, as models show has")
