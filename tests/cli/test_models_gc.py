@@ -71,9 +71,9 @@ def test_it_says_what_became_of_each_and_why(aws: FakeAws) -> None:
 
     assert done.exit_code == 0
     assert [line.split() for line in done.stdout.splitlines()[1:]] == [
-        ["b" * 12, "minilm", "2025-11-27", "02:20", "2", "KiB", "removed", "retired"],
-        ["a" * 12, "minilm", "2025-11-27", "02:20", "3", "MiB", "kept", "used", "by", "Minilm"],
-        ["c" * 12, "-", "-", "12", "B", "removed", *["artifacts", "of", "attempt", "a1", "came", "to", "nothing"]],
+        ["b" * 12, "minilm", "2025-11-27", "02:20", "2", "KiB", "delete", "retired"],
+        ["a" * 12, "minilm", "2025-11-27", "02:20", "3", "MiB", "keep", "used", "by", "Minilm"],
+        ["c" * 12, "-", "-", "12", "B", "delete", *["artifacts", "of", "attempt", "a1", "came", "to", "nothing"]],
     ]
     assert aws.asked == [("housekeeping-1", {"dry_run": False})]
 
@@ -82,8 +82,18 @@ def test_a_dry_run_says_what_would_become(aws: FakeAws) -> None:
     aws.answers = [{"dry_run": True, "artifacts": [artifact("a", "retire", "not used for 31 days")]}]
     done = run("--dry-run")
 
-    assert "would retire  not used for 31 days" in done.stdout
+    assert "retire   not used for 31 days: not found any more, deleted in an hour" in done.stdout
+    assert done.stdout.endswith("a dry run: this is what would be done, and nothing was changed\n")
     assert aws.asked == [("housekeeping-1", {"dry_run": True})]
+
+
+@pytest.mark.parametrize("verdict", ["keep", "retire", "wait", "restore", "delete", "changed", "failed", "later"])
+def test_a_verdict_is_the_same_word_in_the_table_and_for_tools(verdict: str, aws: FakeAws) -> None:
+    judged = {"artifacts": [artifact("a", verdict, "why")]}
+    aws.answers = [judged, judged]
+    row = run().stdout.splitlines()[1].split()
+
+    assert row[6] == verdict == json.loads(run("--json").stdout)["artifacts"][0]["verdict"]
 
 
 def test_it_asks_again_as_long_as_there_is_more(aws: FakeAws) -> None:

@@ -14,17 +14,14 @@ from .deployed import Chosen, Json, ask, choose, invoke, load, output, show_tabl
 from .failure import in_words
 
 _LONGEST_SECONDS = 910  # the function has 900
-_VERDICTS = {
-    "keep": "kept",
-    "retire": "retires: not found any more, removed in an hour",
-    "wait": "waits for its hour",
-    "restore": "is back: something refers to it again",
-    "delete": "removed",
-    "changed": "left: it changed meanwhile",
-    "failed": "not removed",
+_MEANS = {
+    "retire": "not found any more, deleted in an hour",
+    "restore": "found again",
+    "changed": "left alone: it changed meanwhile",
+    "failed": "not deleted; the problem is below",
     "later": "left for the next run",
 }
-_WOULD = {"retire": "would retire", "restore": "would come back", "delete": "would be removed"}
+"""What a verdict, which is the same word in the table and for tools, comes to where ``why`` does not say it."""
 
 
 def gc(
@@ -60,25 +57,30 @@ def _keep_house(file: Path | None, state: Path, dry_run: bool, as_json: bool) ->
 
 
 def _show(answer: dict[str, Any]) -> None:
-    words = {**_VERDICTS, **_WOULD} if answer["dry_run"] else _VERDICTS
     rows = [("key", "model", "last used (UTC)", "size", "verdict", "why")]
     for one in sorted(answer["artifacts"], key=lambda one: (one["verdict"] == "keep", -one["last_used"])):
-        verdict = words.get(one["verdict"], one["verdict"])
-        rows.append((one["key"][:12], one["model"], _day(one["last_used"]), _size(one["size"]), verdict, one["why"]))
+        why = _why(one["verdict"], one["why"])
+        rows.append((one["key"][:12], one["model"], _day(one["last_used"]), _size(one["size"]), one["verdict"], why))
     for one in answer["uploads"]:
-        verdict = words.get(one["verdict"], one["verdict"])
         kind, key, attempt = one["prefix"].split("/")[:3]
-        rows.append((key[:12], "-", "-", _size(one["size"]), verdict, f"{kind} of attempt {attempt} came to nothing"))
+        why = _why(one["verdict"], f"{kind} of attempt {attempt} came to nothing")
+        rows.append((key[:12], "-", "-", _size(one["size"]), one["verdict"], why))
     if len(rows) == 1:
         typer.echo("nothing is there")
     else:
         show_table(rows)
+    if answer["dry_run"]:
+        typer.echo("a dry run: this is what would be done, and nothing was changed")
     for key in answer["stuck"]:
         typer.echo(
             f"stuck: the lease of {key[:12]} ran out over an hour ago; whoever asks next takes it over", err=True
         )
     for problem in answer["problems"]:
         typer.echo(f"neuron-cdk: {problem}", err=True)
+
+
+def _why(verdict: str, why: str) -> str:
+    return f"{why}: {_MEANS[verdict]}" if verdict in _MEANS else why
 
 
 def _day(seconds: int) -> str:
