@@ -21,6 +21,9 @@ from .errors import JobError
 from .golden import Case, Tolerance
 from .source import files_in
 
+_MOST_UNFIT = 100  # told, which is more than anybody reads, and little for a manifest
+_SHOWN = 4
+
 
 @dataclass
 class _Report:
@@ -34,7 +37,7 @@ def verify(engine: str, dtype: str, compiled: Compiled, source: Path, output: Pa
 
     Gives the manifest's ``verification``: ``ran`` and ``left`` (what could not be checked here, each with the reason),
     ``examples`` (how many), ``max_error`` (the largest, as a part of the output's largest value), ``tolerance``,
-    ``reference`` and ``seconds``.
+    ``reference`` and ``seconds``; ``unfit`` where examples of the source fit no program: the first 100, in words.
 
     :raises JobError: for a program that is not there, does not load, or answers wrongly.
     """
@@ -87,9 +90,13 @@ def _examples(
         report.facts["max_error"] = worst
     else:
         report.left += [f"loads: {checks.why_not}", f"golden: {checks.why_not}; whoever serves the artifact asks"]
-    for index, case in enumerate(given):
-        if case.key() not in used:
-            report.left.append(f"golden: example {index} of the source's {golden.FILE} has the shape of no program")
+    unfit = [f"example {index} ({_shapes(case)})" for index, case in enumerate(given) if case.key() not in used]
+    if unfit:
+        report.left.append(
+            f"golden: {_some(unfit)} of the source's {golden.FILE} has the shape of no program; programs here: "
+            + _some([_shape(program) for program in compiled.programs])
+        )
+        report.facts["unfit"] = unfit[:_MOST_UNFIT]
     steady = [case for case in answered.values() if _is_steady(case, checks, tolerance)]
     if len(steady) < len(answered):
         report.left.append(
@@ -106,6 +113,19 @@ def _examples(
         "tolerance": tolerance.to_json(),
         "reference": f"{golden.FILE} of the source" if by_source else "original model on the host's CPU",
     }
+
+
+def _shapes(case: Case) -> str:
+    return ", ".join(f"{name} {list(value.shape)}" for name, value in case.inputs.items())
+
+
+def _shape(program: Program) -> str:
+    length = "" if program.sequence_length is None else f" by sequence {program.sequence_length}"
+    return f"batch {program.batch_size}{length}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:_SHOWN]) + (f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else "")
 
 
 def _given(case: Case, checks: Checks, tolerance: Tolerance) -> Case:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from neuron_cdk.cli.live_models import LiveModel, read, read_artifact
+from neuron_cdk.cli.live_models import LiveModel, read, read_artifact, user
 
 USER = "arn:aws:cloudformation:us-east-1:111122223333:stack/prod-Models/guid|Minilm|"
 
@@ -133,6 +133,65 @@ def test_copies_of_sources_and_parts_of_others_are_no_artifacts_of_the_model(aws
     aws.put("release#endpoint/embed", document="{}")
 
     assert [artifact.key for artifact in one(aws, "minilm").artifacts] == [key("a")]
+
+
+SPLIT = {"Name": "minilm", "Splits": "true", "BatchSizes": ["1", "4"], "SequenceLengths": ["128"]}
+
+
+def test_single_shapes_that_are_not_joined_yet_are_no_artifacts_of_the_model(aws: Any) -> None:
+    aws.put("model#minilm", document=json.dumps(SPLIT), users={USER + key("a")})
+    aws.put(key("a"), state="ready", model="minilm", registered_at=1, parts={key("9")})
+    aws.put(key("b"), state="ready", model="minilm", registered_at=2)
+    aws.put(key("c"), state="compiling", model="minilm", lease_expires=3)
+    found = one(aws)
+
+    assert [each.key for each in found.artifacts] == [key("a")]
+    assert {each.key for each in found.pieces} == {key("b"), key("c")}
+    assert found.notes == ("compiling 1 shape of it",)
+
+
+def test_a_shape_that_failed_is_told_with_its_reason(aws: Any) -> None:
+    aws.put("model#minilm", document=json.dumps(SPLIT))
+    aws.put(key("c"), state="failed", model="minilm", reason="ncc: no such operator\nmore")
+
+    assert one(aws).notes == ("1 of its shapes failed: ncc: no such operator",)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{**SPLIT, "Splits": "false"}, {**SPLIT, "BatchSizes": ["4"]}],
+    ids=["one program of all shapes", "one shape"],
+)
+def test_what_is_compiled_whole_has_no_pieces(document: dict[str, Any], aws: Any) -> None:
+    aws.put("model#minilm", document=json.dumps(document))
+    aws.put(key("b"), state="ready", model="minilm")
+
+    assert [each.key for each in one(aws).artifacts] == [key("b")]
+
+
+def test_one_shape_that_a_stack_has_is_an_artifact(aws: Any) -> None:
+    aws.put("model#minilm", document=json.dumps(SPLIT))
+    aws.put(key("b"), state="ready", model="minilm", used_by={USER.rpartition("|")[0]})
+
+    assert [each.key for each in one(aws).artifacts] == [key("b")]
+
+
+@pytest.mark.parametrize(
+    ("stack", "said"),
+    [
+        ("prod-Endpoint-embed", "endpoint embed (stack prod-Endpoint-embed)"),
+        ("my-prod-Fleet-serve-2", "fleet serve-2 (stack my-prod-Fleet-serve-2)"),
+        ("prod-Models", "Minilm of stack prod-Models"),
+    ],
+)
+def test_who_has_an_artifact_is_named_as_in_the_file(stack: str, said: str) -> None:
+    assert user(f"arn:aws:cloudformation:us-east-1:111122223333:stack/{stack}/guid|Minilm") == said
+
+
+def test_a_declared_model_without_an_artifact_says_where_the_reason_is(aws: Any) -> None:
+    aws.put("model#minilm", document=json.dumps(SPLIT))
+
+    assert one(aws).notes == ("no artifact: neuron-cdk models show minilm says why",)
 
 
 def test_what_is_joined_from_parts_cost_what_they_did(aws: Any) -> None:

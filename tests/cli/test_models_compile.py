@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from typer.testing import CliRunner
 
 from neuron_cdk.cli import live_models, models, models_compile
 from neuron_cdk.cli.live_models import Artifact, LiveModel
+from neuron_cdk.cli.live_releases import Target
 
 KEY = "ab" * 32
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deployments" / "production.yaml"
+SHAPES = {"BatchSizes": ["1", "4"], "SequenceLengths": ["128"]}
 READY = {
     "status": "ready",
     "model": "minilm",
@@ -44,6 +47,10 @@ class FakeAws:
         self.cluster = {"InstanceType": "ml.m5.2xlarge"}
         self.scanned: list[dict[str, Any]] = []
         self.broken = False
+        self.past: dict[str, dict[str, Any]] = {}
+        """Executions that were, by their ARN."""
+        self.items: dict[str, dict[str, Any]] = {}
+        """The registry's, by key, beside ``item``."""
 
     def client(self, _service: str, **_: Any) -> Any:
         return self
@@ -58,6 +65,8 @@ class FakeAws:
         return {"executionArn": f"arn:aws:states:us-east-1:1:execution:machine:{request['name']}"}
 
     def describe_execution(self, *, executionArn: str) -> Any:  # noqa: N803
+        if executionArn in self.past:
+            return self.past[executionArn]
         self.looks += 1
         if self.broken:
             raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "over"}}, "DescribeExecution")
@@ -68,13 +77,19 @@ class FakeAws:
             return end
         return {"status": "SUCCEEDED", "output": json.dumps(end)}
 
+    def list_executions(self, *, stateMachineArn: str, maxResults: int) -> Any:  # noqa: N803
+        self._ask("ListExecutions")
+        assert (stateMachineArn, maxResults) == ("machine", 25)
+        return {"executions": [{"executionArn": arn, "startDate": one["startDate"]} for arn, one in self.past.items()]}
+
     def get_execution_history(self, **_: Any) -> Any:
         self._ask("GetExecutionHistory")
         output = json.dumps({"Payload": {"key": KEY, "status": "leased"}})
         return {"events": [{"type": "TaskSucceeded", "taskSucceededEventDetails": {"output": output}}]}
 
-    def get_item(self, **_: Any) -> Any:
-        return {"Item": self.item} if self.item else {}
+    def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803
+        item = self.items.get(Key["artifact_key"]["S"], self.item)
+        return {"Item": item} if item else {}
 
     def get_paginator(self, _operation: str) -> Any:
         return self
@@ -106,7 +121,7 @@ class FakeAws:
 def aws(monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     fake = FakeAws()
     declared = [
-        LiveModel(name, document={"Name": name, "Target": "inf2", "Engine": "torch-neuronx"})
+        LiveModel(name, document={"Name": name, "Target": "inf2", "Engine": "torch-neuronx", **SHAPES})
         for name in ("minilm", "reranker")
     ]
     failed = Artifact(KEY, "failed", "minilm", job_name="job-0", reason="boom\nat line 3", log_url="https://log")
@@ -132,7 +147,7 @@ def test_a_compile_is_asked_for_with_what_the_last_deploy_declared(aws: FakeAws)
     deadline = given.pop("deadline")
     assert deadline > 1_764_000_000
     assert given == {
-        "model": {"Name": "minilm", "Target": "inf2", "Engine": "torch-neuronx"},
+        "model": {"Name": "minilm", "Target": "inf2", "Engine": "torch-neuronx", **SHAPES},
         "trigger": "person",
         "force": False,
         "poll_seconds": 15,
@@ -162,6 +177,53 @@ def test_waiting_ends_with_0_where_the_artifact_lies_and_what_it_cost(aws: FakeA
     assert done.exit_code == 0
     assert done.stdout == f"minilm: compiled in 61 s, $0.0234: {KEY}\n  s3://artifacts/artifacts/{KEY}/a1/\n"
     assert done.stderr == ""
+
+
+def item(key: str, *unfit: str, **more: Any) -> dict[str, Any]:
+    """A ready artifact, as DynamoDB has it, with the examples that fit none of its programs."""
+    told = {"S": json.dumps({"ran": ["files"], "left": [], **({"unfit": unfit} if unfit else {})})}
+    return {"artifact_key": {"S": key}, "state": {"S": "ready"}, "verification": told, **more}
+
+
+def test_examples_that_fit_no_program_are_a_warning_with_the_shapes_and_what_to_do(aws: FakeAws) -> None:
+    aws.ends, aws.item = {"minilm": READY}, item(KEY, "example 0 (x [9, 3])")
+    done = run("compile", "minilm", "--wait")
+
+    assert done.exit_code == 0
+    assert done.stderr == (
+        "minilm: warning: examples of the source's golden.json fit no program and are not asked: example 0 (x [9, 3]). "
+        "The model is compiled for batch 1, 4; sequence 128; fewer rows are padded, lengths are not. Give them one of "
+        "these shapes, or the model theirs (batch_sizes, sequence_lengths)\n"
+    )
+    (told,) = json.loads(run("compile", "minilm", "--wait", "--json").stdout)
+    assert [f"minilm: warning: {warning}\n" for warning in told["warnings"]] == [done.stderr]
+
+
+def test_an_example_that_fits_one_of_the_shapes_is_no_warning(aws: FakeAws) -> None:
+    aws.ends = {"minilm": READY}
+    parts = {"c" * 64: item("c" * 64, "example 0", "example 1"), "d" * 64: item("d" * 64, "example 1")}
+    aws.items = {KEY: item(KEY, parts={"SS": list(parts)}), **parts}
+    said = run("compile", "minilm", "--wait").stderr
+
+    assert "not asked: example 1. " in said
+
+
+def test_it_says_who_gets_the_artifact_without_a_deploy(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [Target("endpoint/embed", "minilm", "Endpoint-embed"), Target("fleet/rank", "reranker", "Fleet-rank")]
+    monkeypatch.setattr(live_models, "targets", lambda _: told)
+    aws.ends = {"minilm": READY}
+    line = "  goes to endpoint/embed without a deploy; see neuron-cdk models history endpoint/embed\n"
+
+    assert run("compile", "minilm", "--wait").stdout.endswith(line)
+    assert run("compile", "minilm").stdout.endswith(line)
+    assert json.loads(run("compile", "minilm", "--json").stdout)[0]["targets"] == ["endpoint/embed"]
+
+
+def test_what_failed_goes_to_nobody(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_models, "targets", lambda _: [Target("endpoint/embed", "minilm", "Endpoint-embed")])
+    aws.ends = {"minilm": {"status": "failed", "key": KEY, "reason": "no"}}
+
+    assert run("compile", "minilm", "--wait").stdout == ""
 
 
 def test_a_hit_is_said_to_be_one(aws: FakeAws) -> None:
@@ -357,6 +419,46 @@ def test_show_has_the_log_and_the_whole_reason(aws: FakeAws) -> None:
     assert done.exit_code == 0
     assert "https://log" in done.stdout
     assert "boom\n            at line 3" in done.stdout
+
+
+def past(number: int, outcome: Any, *, model: str = "minilm", **asked: str) -> dict[str, Any]:
+    """An execution of so many minutes after two o'clock."""
+    return {
+        "executionArn": f"arn:{number}",
+        "startDate": datetime(2026, 11, 27, 2, number, tzinfo=UTC),
+        "input": json.dumps({"model": {"Name": model}, **asked}),
+        **({"status": "SUCCEEDED", "output": json.dumps(outcome)} if outcome else {"status": "RUNNING"}),
+    }
+
+
+BROKEN = {"status": "error", "state": "Begin", "error": {"Error": "E", "Cause": '{"errorMessage": "no object"}'}}
+
+
+def shown(aws: FakeAws, *executions: dict[str, Any]) -> Any:
+    aws.past = {one["executionArn"]: one for one in executions}
+    return json.loads(run("show", "minilm", "--json").stdout)["last_failure"]
+
+
+def test_show_says_why_the_last_request_failed_before_there_was_an_artifact(aws: FakeAws) -> None:
+    # The list's order is not relied on; another model's, and that of a shape, are not the model's own.
+    others = [past(9, BROKEN, model="reranker"), past(8, READY, trigger="need")]
+    last = past(7, BROKEN, trigger="person")
+
+    told = {"at": "2026-11-27 02:07", "by": "person", "reason": "no object (in state Begin)", "execution_arn": "arn:7"}
+    assert shown(aws, past(1, READY), *others, last) == told
+    said = "its last request (person, 2026-11-27 02:07 UTC) failed: no object (in state Begin)\n    execution arn:7\n"
+    assert said in run("show", "minilm").stdout
+
+
+@pytest.mark.parametrize("outcome", [READY, {"status": "running"}, None], ids=["ready", "gave up waiting", "runs"])
+def test_a_failure_is_not_the_last_when_something_came_later(outcome: Any, aws: FakeAws) -> None:
+    assert shown(aws, past(1, BROKEN), past(2, outcome)) is None
+
+
+def test_who_may_not_see_requests_is_shown_the_model(aws: FakeAws) -> None:
+    aws.denied = {"ListExecutions"}
+
+    assert shown(aws, past(1, BROKEN)) is None
 
 
 def test_list_is_a_line_a_model_and_json_is_everything(aws: FakeAws) -> None:

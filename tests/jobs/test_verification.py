@@ -167,8 +167,18 @@ class TestExamplesOfTheSource:
     def test_one_that_fits_no_program_is_left(self, folders: Folders) -> None:
         folders.give([{"inputs": {"x": [[1, 2, 3]] * 5}}])
         report = folders.verify(double)
-        assert report["left"] == ["golden: example 0 of the source's golden.json has the shape of no program"]
+        assert report["left"] == [
+            "golden: example 0 (x [5, 3]) of the source's golden.json has the shape of no program; "
+            "programs here: batch 1, batch 4"
+        ]
+        assert report["unfit"] == ["example 0 (x [5, 3])"]
         assert report["examples"] == 2  # made ones
+
+    def test_thousands_that_fit_no_program_are_a_few_words(self, folders: Folders) -> None:
+        folders.give([{"inputs": {"x": [[index, 2, 3]] * 5}} for index in range(2000)])
+        report = folders.verify(double)
+        assert "and 1996 more of the source's" in report["left"][0]
+        assert len(json.dumps(report)) < 10_000
 
     @pytest.mark.parametrize(
         ("document", "message"),

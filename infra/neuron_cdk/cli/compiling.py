@@ -7,11 +7,14 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from neuron_cdk.doctor.aws import AskError, FailedError
 from neuron_cdk.doctor.boto import answered
 
+from .deployed import output
+from .failure import NotDoneError
 from .live_models import Artifact, LiveModel, first_line, read_artifact, read_artifacts
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 _JOB_LOGS = "/aws/sagemaker/ProcessingJobs"
 _READ_SECONDS = 5
 _DAY_MINUTES = 24 * 60
+_REQUESTS = 25
+_SHOWN = 4
 
 
 @dataclass
@@ -39,6 +44,9 @@ class Compile:
     """When the whole registry may be read again."""
     outcome: dict[str, Any] | None = None
     """What the machine ended with; None while it runs. ``status`` is ``ready`` where there is an artifact."""
+    warnings: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    """What gets the artifact without a deploy."""
 
     @property
     def elapsed(self) -> str:
@@ -51,7 +59,9 @@ class Compile:
 
     def to_json(self) -> dict[str, Any]:
         """What it came to; ``status`` is ``started`` where nobody waited."""
-        return {"status": "started", **(self.outcome or {}), "model": self.model, "execution_arn": self.execution_arn}
+        more = {name: value for name in ("targets", "warnings") if (value := getattr(self, name))}
+        told = {"status": "started", **(self.outcome or {}), **more}
+        return {**told, "model": self.model, "execution_arn": self.execution_arn}
 
 
 def start(aws: BotoAws, machine: str, model: LiveModel, *, force: bool, timeout_minutes: int | None) -> Compile:
@@ -90,6 +100,73 @@ def look(aws: BotoAws, table: str, one: Compile) -> None:
     one.outcome = _outcome(described)
     one.state = str(one.outcome.get("status", ""))
     one.key = str(one.outcome.get("key") or one.key)
+
+
+def unasked(aws: BotoAws, table: str, one: Compile, model: LiveModel) -> list[str]:
+    """A warning where examples of the source's ``golden.json`` fit no program; nothing where that cannot be had."""
+    try:
+        whole = read_artifact(aws, table, one.key)
+        made = [read_artifact(aws, table, key) for key in whole.parts] if whole else []
+    except AskError:
+        return []
+    # What is joined has the programs of all its parts: an example that fits none of them fits none.
+    each = [list(part.verification.get("unfit", ())) if part else [] for part in made or [whole]]
+    unfit = [str(example) for example in each[0] if all(example in others for others in each)]
+    if not unfit:
+        return []
+    more = f" and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else ""
+    return [
+        f"examples of the source's golden.json fit no program and are not asked: {', '.join(unfit[:_SHOWN])}{more}. "
+        f"The model is compiled for {model.shapes}; fewer rows are padded, lengths are not. Give them one of these "
+        "shapes, or the model theirs (batch_sizes, sequence_lengths)"
+    ]
+
+
+def last_failure(aws: BotoAws, deployment: str, model: str) -> dict[str, str] | None:
+    """What the newest request for a model failed with, if it did: ``at``, ``by``, ``reason``, ``execution_arn``.
+
+    None too where that cannot be had, or lies behind the last requests for other models.
+    """
+    try:
+        machine, client = output(aws, deployment, "Pipeline", "RequestMachine"), aws.client("stepfunctions")
+        with answered("states:ListExecutions"):
+            listed = client.list_executions(stateMachineArn=machine, maxResults=_REQUESTS)["executions"]
+        for each in sorted(listed, key=lambda each: each["startDate"], reverse=True):
+            with answered("states:DescribeExecution"):
+                described = client.describe_execution(executionArn=each["executionArn"])
+            asked = _object(described.get("input", ""))
+            if asked.get("model", {}).get("Name") == model and asked.get("trigger") != "need":
+                return _failure(described, asked)
+    except (AskError, NotDoneError):
+        pass
+    return None
+
+
+def _failure(described: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str] | None:
+    outcome = {} if described["status"] == "RUNNING" else _outcome(described)
+    if outcome.get("status") not in ("failed", "error"):
+        return None
+    return {
+        "at": f"{described['startDate'].astimezone(UTC):%Y-%m-%d %H:%M}",
+        "by": str(asked.get("trigger") or "deploy"),
+        "reason": reason(outcome),
+        "execution_arn": str(described["executionArn"]),
+    }
+
+
+def reason(outcome: Mapping[str, Any]) -> str:
+    """Why a request came to nothing."""
+    return str(outcome.get("reason") or _error(outcome) or "no reason is known").strip()
+
+
+def _error(outcome: Mapping[str, Any]) -> str:
+    """What a step of the machine failed with: ``{"Error", "Cause"}``, the cause perhaps a Lambda's JSON."""
+    error = outcome.get("error")
+    if not isinstance(error, dict):
+        return ""
+    cause = str(error.get("Cause", ""))
+    cause = str(_object(cause).get("errorMessage", cause))
+    return f"{cause or error.get('Error', '')} (in state {outcome.get('state', '?')})"
 
 
 def last_lines(aws: BotoAws, table: str, one: Compile, count: int = 20) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from neuron_cdk.doctor.boto import answered
 
 from .deployed import ask, choose, load, output
 from .failure import WrongInputError
+from .live_releases import Target, targets
 
 if TYPE_CHECKING:
     from neuron_cdk.doctor.boto import BotoAws
@@ -26,6 +28,9 @@ _TEXTS = (
     *("artifact_uri", "reason", "log_url", "lease_owner"),
 )
 _NUMBERS = ("registered_at", "last_used", "lease_expires", "hits")
+
+_STACK = re.compile(r"[a-z0-9-]+-(Endpoint|Fleet)-(.+)")
+"""Of a deployment, whose name has no capitals."""
 
 Item = Mapping[str, Mapping[str, Any]]
 
@@ -90,6 +95,23 @@ class LiveModel:
     """``<stack arn>|<logical id>|<artifact key>`` each."""
     artifacts: tuple[Artifact, ...] = ()
     """The newest first; copies of sources and parts of others are not among them."""
+    pieces: tuple[Artifact, ...] = ()
+    """Single shapes of a model of several that nothing was joined from: a compile is at it, or one of them failed."""
+
+    @property
+    def shapes(self) -> str:
+        """Those that it is compiled in, as last declared: ``batch 1, 4; sequence 128``."""
+        lists = {"batch": self._list("BatchSizes"), "sequence": self._list("SequenceLengths")}
+        return "; ".join(f"{name} {', '.join(values)}" for name, values in lists.items() if values)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether each of its shapes is compiled by itself, and it is joined from them."""
+        split = str((self.document or {}).get("Splits", "")).lower() == "true"
+        return split and len(self._list("BatchSizes")) * max(1, len(self._list("SequenceLengths"))) > 1
+
+    def _list(self, name: str) -> list[str]:
+        return [str(each) for each in (self.document or {}).get(name, ())]
 
     @property
     def current(self) -> Artifact | None:
@@ -113,6 +135,12 @@ class LiveModel:
             one for one in others if current and one.state == "ready" and one.registered_at > current.registered_at
         ]
         notes = []
+        making = sum(one.state == "compiling" for one in self.pieces)
+        broken = [one for one in self.pieces if one.state == "failed"]
+        if making:
+            notes.append(f"compiling {making} shape{'s' if making > 1 else ''} of it")
+        if broken:
+            notes.append(f"{len(broken)} of its shapes failed: {first_line(broken[0].reason)}")
         if newer:
             notes.append(f"{newer[0].key[:12]} is newer")
         if self.document is None:
@@ -123,6 +151,8 @@ class LiveModel:
             notes.append(f"{len(failed)} more failed")
         if current and current.state == "failed":
             notes.append(first_line(current.reason))
+        if self.document is not None and not current and not self.pieces:
+            notes.append(f"no artifact: neuron-cdk models show {self.name} says why")
         return tuple(notes)
 
     def to_json(self) -> dict[str, Any]:
@@ -133,6 +163,7 @@ class LiveModel:
             "current": current.key if current else None,
             "users": list(self.users),
             "artifacts": [asdict(one) for one in self.artifacts],
+            "pieces": [asdict(one) for one in self.pieces],
         }
 
 
@@ -146,6 +177,8 @@ class Found:
     table: str
     """The registry."""
     models: Sequence[LiveModel]
+    targets: Sequence[Target] = ()
+    """What the release pipeline changes, by the file."""
 
     def pick(self, name: str) -> LiveModel:
         """One model by name. Raises ``WrongInputError`` with names that are nearly so."""
@@ -163,7 +196,8 @@ def find(file: Path | None, state: Path, as_json: bool) -> Found:
     deployment = load(chosen, as_json)
     aws = ask(chosen, deployment, state)
     table = output(aws, deployment.name, "Artifacts", "RegistryTable")
-    return Found(aws, deployment.name, chosen, table, read(aws, table, deployment.models))
+    models = read(aws, table, deployment.models)
+    return Found(aws, deployment.name, chosen, table, models, tuple(targets(deployment)))
 
 
 def read(aws: BotoAws, table: str, names: Iterable[str]) -> list[LiveModel]:
@@ -182,15 +216,21 @@ def read(aws: BotoAws, table: str, names: Iterable[str]) -> list[LiveModel]:
     found = []
     for name in sorted({*names, *declared}):
         item = declared.get(name, {})
-        found.append(
-            LiveModel(
-                name,
-                document=_object(_text(item, "document")) or None,
-                users=_set(item, "users"),
-                artifacts=tuple(one for one in whole if one.model == name),
-            )
-        )
+        model = LiveModel(name, document=_object(_text(item, "document")) or None, users=_set(item, "users"))
+        mine = tuple(one for one in whole if one.model == name)
+        # One that somebody has is no piece: the model had one shape when it was deployed.
+        pieces = tuple(one for one in mine if model.is_joined and not one.parts and not one.used_by)
+        rest = tuple(one for one in mine if one not in pieces)
+        found.append(replace(model, artifacts=rest, pieces=pieces))
     return found
+
+
+def user(text: str) -> str:
+    """Who has an artifact, for people: ``endpoint embed (stack prod-Endpoint-embed)``."""
+    arn, logical_id = [*text.split("|"), ""][:2]
+    stack = arn.partition("/")[2].partition("/")[0] or arn
+    known = _STACK.fullmatch(stack)
+    return f"{known[1].lower()} {known[2]} (stack {stack})" if known else f"{logical_id} of stack {stack}"
 
 
 def _with_cost(one: Artifact, paid: Mapping[str, float | None]) -> Artifact:

@@ -42,19 +42,25 @@ def list_(file: Chosen = None, state: State = STATE, as_json: Json = False) -> N
 @app.command()
 def show(name: Name, file: Chosen = None, state: State = STATE, as_json: Json = False) -> None:
     """Show one model: its artifacts with their logs, and why the last attempt failed if it did."""
-    from .live_models import find
+    from .compiling import last_failure
+    from .live_models import find, user
 
     with in_words(as_json=as_json):
-        model = find(file, state, as_json).pick(name)
+        found = find(file, state, as_json)
+        model = found.pick(name)
+        failed = last_failure(found.aws, found.deployment, name)
     if as_json:
-        typer.echo(json.dumps(model.to_json(), indent=2))
+        typer.echo(json.dumps({**model.to_json(), "last_failure": failed}, indent=2))
         return
     typer.echo(f"{model.name}: {'declared' if model.document is not None else 'not declared: cdk deploy does that'}")
-    for user in model.users:
-        stack, logical_id, key = [*user.split("|"), "", ""][:3]
-        typer.echo(f"  {key[:12]} is what {logical_id} of {stack.partition('/')[2].partition('/')[0] or stack} has")
-    for one in model.artifacts:
-        typer.echo(f"\n{one.key}")
+    for each in model.users:
+        typer.echo(f"  {each.rpartition('|')[2][:12]} is what {user(each)} has")
+    if failed:
+        why = failed["reason"].replace("\n", "\n    ")
+        typer.echo(f"  its last request ({failed['by']}, {failed['at']} UTC) failed: {why}")
+        typer.echo(f"    execution {failed['execution_arn']}")
+    for one in (*model.artifacts, *model.pieces):
+        typer.echo(f"\n{one.key}" + (" (one shape, not joined yet)" if one in model.pieces else ""))
         facts = {
             "state": one.state,
             "for": " ".join(filter(None, (one.engine, one.target, one.sdk))),
@@ -65,15 +71,15 @@ def show(name: Name, file: Chosen = None, state: State = STATE, as_json: Json = 
             "artifact": one.artifact_uri,
             "hits": str(one.hits) if one.state == "ready" else "",
             "verified": one.verified if one.verification else "",
-            "left": "; ".join(map(str, one.verification.get("left", ()))),
-            "used by": ", ".join(user.partition("|")[2] for user in one.used_by),
+            "left": "\n".join(map(str, one.verification.get("left", ()))),
+            "used by": ", ".join(map(user, one.used_by)),
             "parts": ", ".join(part[:12] for part in one.parts),
             "log": one.log_url,
-            "reason": one.reason.strip().replace("\n", "\n" + " " * 12),
+            "reason": one.reason.strip(),
         }
         for fact, value in facts.items():
             if value:
-                typer.echo(f"  {fact:<10}{value}")
+                typer.echo(f"  {fact:<10}" + value.replace("\n", "\n" + " " * 12))
 
 
 # Each command lies in a file with what it shares with others of its kind.

@@ -38,13 +38,18 @@ def compile_(
 ) -> None:
     """Compile models now, as they were last deployed; what is compiled already is found, not made again. Endpoints and
     fleets with managed_by: pipeline get what is new at once."""
+    from .compiling import unasked
     from .live_models import find
 
     with in_words(as_json=as_json):
         found = find(file, state, as_json)
         begun = _start(found, names, force, timeout_minutes)
+        for one in begun:
+            one.targets = [target.name for target in found.targets if target.model == one.model]
         if wait:
             _wait(found, begun, quiet=as_json)
+            for one in begun:
+                one.warnings = unasked(found.aws, found.table, one, found.pick(one.model)) if one.is_ready else []
         if as_json:
             typer.echo(json.dumps([one.to_json() for one in begun], indent=2))
         for one in () if as_json else begun:
@@ -53,6 +58,9 @@ def compile_(
             else:
                 typer.echo(f"{one.model}: asked for; see neuron-cdk models show {one.model} -d {found.file}")
                 typer.echo(f"  execution {one.execution_arn}")
+            _tell_targets(one)
+            for warning in one.warnings:
+                typer.echo(f"{one.model}: warning: {warning}", err=True)
     if wait and not all(one.is_ready for one in begun):
         raise typer.Exit(1)
 
@@ -129,7 +137,7 @@ def _progress(begun: Sequence[Compile]) -> Table:
 
 def _tell(found: Found, one: Compile) -> None:
     """How it ended: results on stdout, what went wrong on stderr."""
-    from .compiling import last_lines
+    from .compiling import last_lines, reason
 
     outcome = one.outcome or {}
     status = outcome.get("status")
@@ -144,9 +152,9 @@ def _tell(found: Found, one: Compile) -> None:
     if status == "running":
         typer.echo(f"{one.model}: still compiling. {_join(found, one.model)}", err=True)
         return
-    reason = str(outcome.get("reason") or _error(outcome) or "no reason is known").strip()
-    typer.echo(f"{one.model}: failed: {reason}", err=True)
-    lines = [line for line in last_lines(found.aws, found.table, one) if line not in reason]
+    why = reason(outcome)
+    typer.echo(f"{one.model}: failed: {why}", err=True)
+    lines = [line for line in last_lines(found.aws, found.table, one) if line not in why]
     for line in lines:
         typer.echo(f"  | {line}", err=True)
     if outcome.get("log_url"):
@@ -161,15 +169,8 @@ def _join(found: Found, *models: str) -> str:
     return f"Join it again: neuron-cdk models compile {' '.join(models)} --wait -d {found.file}"
 
 
-def _error(outcome: dict[str, object]) -> str:
-    """What a step of the machine failed with: ``{"Error", "Cause"}``, the cause perhaps a Lambda's JSON."""
-    error = outcome.get("error")
-    if not isinstance(error, dict):
-        return ""
-    cause = str(error.get("Cause", ""))
-    try:
-        told = json.loads(cause)
-        cause = str(told.get("errorMessage", cause)) if isinstance(told, dict) else cause
-    except ValueError:
-        pass
-    return f"{cause or error.get('Error', '')} (in state {outcome.get('state', '?')})"
+def _tell_targets(one: Compile) -> None:
+    """Who gets it without a deploy; of what failed, nobody."""
+    if one.targets and (one.outcome is None or one.is_ready):
+        see = f"neuron-cdk models history {one.targets[0]}"
+        typer.echo(f"  goes to {', '.join(one.targets)} without a deploy; see {see}")
