@@ -135,3 +135,13 @@ def test_the_local_commands_are_mounted() -> None:
 
     assert done.returncode == 0
     assert {"up", "down", "status", "logs"} <= set(done.stdout.split())
+
+
+def test_what_the_page_of_the_embedded_aws_exports_is_all_that_boto3_needs(tmp_path: Path) -> None:
+    lines = (ROOT / "docs" / "local.md").read_text().splitlines()
+    words = [word for line in lines if line.startswith("$ export ") for word in line.split()[2:]]
+    script = "import boto3; print(boto3.client('cloudformation').meta.endpoint_url)"
+    environment = {"HOME": str(tmp_path), **dict(word.split("=", 1) for word in words)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "http://127.0.0.1:4566\n", done.stderr
