@@ -8,7 +8,7 @@ Configures Input and Output For Your Processing Container":
 - ``processing/output``: the artifact, uploaded when the container ends: compiled files, ``compile.log``,
   ``golden.json`` where its server speaks this project's format (``verification``), and ``manifest.json``, written last;
 - ``output/message``: on failure, the end of the log. ``DescribeProcessingJob`` gives it as ``ExitMessage`` (at most
-  1,024 characters).
+  1,024 characters). Its last line is ``memory.TOO_LITTLE`` where a larger host may help.
 
 Exit status 0 when the manifest is written, else 1.
 """
@@ -25,7 +25,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import engines, joblog, manifest, request, source, verification
+from . import engines, joblog, manifest, memory, request, source, verification
 from .errors import JobError
 
 _MESSAGE_CHARACTERS = 900
@@ -38,19 +38,22 @@ def main(root: Path) -> int:
     output = root / "processing" / "output"
     output.mkdir(parents=True, exist_ok=True)
     log = output / _LOG
-    stopped = ""
+    why = ""
     try:
         with joblog.tee(log):
             facts = _run(root / "processing" / "input", output)
         if facts is not None:
             manifest.write(output, facts)
             return 0
+        if memory.ran_out(output.glob("*.log")):
+            why = memory.TOO_LITTLE
     except _Stopped:
-        stopped = "error: the job was stopped (SIGTERM) before the compile ended"
-        print(stopped, flush=True)
+        why = "error: the job was stopped (SIGTERM) before the compile ended"
+    if why:
+        print(why, flush=True)
     message = root / "output" / "message"
     message.parent.mkdir(parents=True, exist_ok=True)
-    message.write_text(f"{joblog.tail(log, _MESSAGE_CHARACTERS)}\n{stopped}".strip(), encoding="utf-8")
+    message.write_text(f"{joblog.tail(log, _MESSAGE_CHARACTERS)}\n{why}".strip(), encoding="utf-8")
     return 1
 
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from neuron_jobs import memory
+
 
 @pytest.fixture
 def hlo(job: Any) -> Any:
@@ -95,7 +97,6 @@ class TestNeuronxCc:
         ("ends", "message"),
         [
             ("fail", "error: neuronx-cc ended with status 1; what it said is above"),
-            ("killed", "error: neuronx-cc was killed (signal 9), most likely for want of memory: take larger hosts"),
             ("silent", "error: neuronx-cc ended well but wrote no batch-1.neff"),
         ],
     )
@@ -103,6 +104,12 @@ class TestNeuronxCc:
         assert hlo.run(path=stand_ins, NEURONX_CC_ENDS=ends) == 1
         assert hlo.message.read_text().splitlines()[-1] == message
         assert not (hlo.output / "manifest.json").exists()
+
+    @pytest.mark.parametrize("ends", ["killed", "killed below"])
+    def test_a_compiler_that_is_killed_is_told_as_want_of_memory(self, hlo: Any, stand_ins: str, ends: str) -> None:
+        assert hlo.run(path=stand_ins, NEURONX_CC_ENDS=ends) == 1
+        message = "error: neuronx-cc was killed (signal 9), most likely for want of memory"
+        assert hlo.message.read_text().splitlines()[-2:] == [message, memory.TOO_LITTLE]
 
     def test_what_the_compiler_said_is_in_the_message(self, hlo: Any, stand_ins: str) -> None:
         hlo.run(path=stand_ins, NEURONX_CC_ENDS="fail")
@@ -151,6 +158,13 @@ class TestTorchNeuronx:
             assert traced["dtypes"] == ["int64"] * 3
             assert traced["cpu_backend"] is True
             assert traced["compiler_args"][:2] == ["--target", "inf2"]
+
+    def test_a_compiler_that_is_killed_below_the_trace_is_told_as_want_of_memory(
+        self, hugging_face: Any, stand_ins: str
+    ) -> None:
+        assert hugging_face.run(path=stand_ins, NEURONX_CC_ENDS="killed") == 1
+        last = hugging_face.message.read_text().splitlines()[-2:]
+        assert last == ["RuntimeError: neuronx-cc failed with -9", memory.TOO_LITTLE]
 
     def test_the_manifest_names_inputs_and_shapes(self, hugging_face: Any, stand_ins: str) -> None:
         hugging_face.run(path=stand_ins)

@@ -38,7 +38,7 @@ def run(
         process.wait()
     # A shell between us and the compiler says 128 + 9 for a child of its own that was killed.
     if status in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        raise JobError(f"{words[0]} was killed (signal 9), most likely for want of memory: take larger hosts")
+        raise JobError(f"{words[0]} was killed (signal 9), most likely for want of memory")
     if status != 0:
         raise JobError(f"{words[0]} ended with status {status}; what it said is above")
 

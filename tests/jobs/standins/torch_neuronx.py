@@ -1,6 +1,11 @@
-"""A stand-in for torch-neuronx: takes what its documentation names, and keeps what it was given in what it gives."""
+"""A stand-in for torch-neuronx: takes what its documentation names, and keeps what it was given in what it gives.
+
+NEURONX_CC_ENDS may be ``killed``: its compiler is, and it says so as the original does (hlo_compile in
+torch_neuronx/xla_impl/trace.py, whose traceback is in https://github.com/aws-neuron/aws-neuron-samples/issues/10).
+"""
 
 import os
+import subprocess
 
 import torch
 
@@ -21,6 +26,9 @@ def trace(
     assert os.path.isdir(compiler_workdir)
     assert "NEURON_CC_FLAGS" not in os.environ, "flags of the image would be added"
     assert not cpu_backend or "--target" in compiler_args, "cpu_backend needs a target"
+    if os.environ.get("NEURONX_CC_ENDS") == "killed":
+        status = subprocess.run(["sh", "-c", "kill -9 $$"]).returncode
+        raise RuntimeError(f"neuronx-cc failed with {status}")
     return torch.Module(
         {
             "op": "neuron::forward_v2",
