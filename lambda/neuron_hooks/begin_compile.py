@@ -102,7 +102,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         attempt, expires = uuid.uuid4().hex[:8], _expires(model)
         if _take_lease(key, model, origin, entry, attempt=attempt, asker=asker, expires=expires):
             _tell_lease(key, model, attempt, asker)
-            return _leased(key, model, origin, attempt, asker, expires, join)
+            return _leased(key, model, origin, attempt, asker, expires, join, entry.too_small if entry else 0)
     raise RuntimeError(f"the registry refused a lease for {key} {_RACES} times, and others hold it no longer")
 
 
@@ -139,7 +139,7 @@ def _found(key: str, model: ModelRequest, entry: registry.Entry, origin: _Origin
     if entry.lease_owner == asker.execution:
         log.decision("leased before", key=key, execution=asker.execution, attempt=entry.attempt, model=model.name)
         join = _parts({}, model, origin, asker)[1] if needs.is_split(model) else []
-        return _leased(key, model, origin, entry.attempt, asker, entry.lease_expires, join)
+        return _leased(key, model, origin, entry.attempt, asker, entry.lease_expires, join, entry.too_small)
     _tell("waiting", key, model, asker, attempt=entry.attempt, holder=entry.lease_owner)
     execution = {"execution_name": job.execution_name(key, entry.attempt)}
     return {"key": key, "attempt": entry.attempt, "sdk": model.sdk, "status": "waiting", "compile": execution}
@@ -273,8 +273,17 @@ def _leased(
     asker: _Asker,
     expires: int,
     join: list[dict[str, Any]],
+    too_small: int,
 ) -> dict[str, Any]:
     work = job.compile_input(
-        model, key, attempt, SETTINGS, source=origin.source, trigger=asker.trigger, expires=expires, join=join
+        model,
+        key,
+        attempt,
+        SETTINGS,
+        source=origin.source,
+        trigger=asker.trigger,
+        expires=expires,
+        too_small=too_small,
+        join=join,
     )
     return {"status": "leased", "key": key, "attempt": attempt, "sdk": model.sdk, "compile": work}

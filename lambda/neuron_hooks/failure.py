@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -45,13 +45,17 @@ _FINAL = (CONTAINER, MEMORY, TIME, ARTIFACT)
 _SHORT = ("CapacityError", "InsufficientCapacity", "InsufficientInstanceCapacity")
 _THROTTLED = ("ThrottlingException", "Rate exceeded", "TooManyRequests", "RequestLimitExceeded")
 _TOO_SMALL = ("instance type with more memory", "exit code: 137", "OutOfMemory")
+# What the job's program says last when not it but its compiler was killed (``neuron_jobs.memory.TOO_LITTLE``): the
+# container then fails as after any other error.
+_TOO_LITTLE = "error: out of memory: the compile needs more than this host has"
 
 
 @dataclass(frozen=True)
 class Failure:
     """``reason`` is empty when only the job's log can tell; ``job_name`` and ``host`` when no job was started.
 
-    ``seconds``: how long the job ran. ``limit_minutes``: how long it was let run.
+    ``seconds``: how long the job ran. ``ended_at``: until when, seconds since the epoch; 0 where it did not run.
+    ``limit_minutes``: how long it was let run.
     """
 
     reason: str
@@ -60,6 +64,7 @@ class Failure:
     host: str = ""
     seconds: float = 0.0
     limit_minutes: int = 0
+    ended_at: int = 0
 
     @property
     def final(self) -> bool:
@@ -86,6 +91,13 @@ def explain(error: Mapping[str, Any]) -> Failure:
     return Failure(reason, "", _kind_of_call(name, cause))
 
 
+def of_job_that_ran(found: Failure, job: Mapping[str, Any]) -> Failure:
+    """The same failure, with what a job's description tells: it ended well, and what it left was refused."""
+    if "ProcessingJobName" not in job:
+        return found
+    return replace(found, job_name=str(job["ProcessingJobName"]), host=host(job), seconds=seconds(job))
+
+
 def _of_job(job: Mapping[str, Any]) -> Failure:
     limit = job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
     ran = seconds(job)
@@ -101,7 +113,13 @@ def _of_job(job: Mapping[str, Any]) -> Failure:
             reason = f"the compile was stopped at its limit of {minutes}: raise timeout_minutes"
         message = f"{message}\n{reason}" if message else reason
     return Failure(
-        message, str(job["ProcessingJobName"]), kind, host(job), ran, int(limit) // 60 if limit is not None else 0
+        message,
+        str(job["ProcessingJobName"]),
+        kind,
+        host(job),
+        ran,
+        int(limit) // 60 if limit is not None else 0,
+        int(_moment(job.get("ProcessingEndTime"))) if ran else 0,
     )
 
 
@@ -109,7 +127,7 @@ def _kind_of_job(job: Mapping[str, Any]) -> str:
     said = str(job.get("FailureReason") or "")
     if any(word in said for word in _SHORT):
         return CAPACITY
-    if any(word in said for word in _TOO_SMALL):
+    if any(word in said for word in _TOO_SMALL) or _TOO_LITTLE in str(job.get("ExitMessage") or ""):
         return MEMORY
     if said.startswith("InternalServerError"):
         return PASSING
@@ -142,6 +160,22 @@ def fallback(error: Mapping[str, Any]) -> str:
     """What SageMaker itself says of a failed job, for when neither its exit message nor its log has anything."""
     document = _object(str(error.get("Cause", "")))
     return str(document.get("FailureReason") or "the compile job failed without a message")
+
+
+def of_memory(host: str, gib: int, larger: Sequence[str]) -> str:
+    """What to do about a compile that ran out of memory.
+
+    :param gib: how much was too little, or 0 where that is not known.
+    :param larger: types of hosts that have more.
+    """
+    has = f"{host or 'the host'} has {gib} GiB of memory" if gib else f"{host or 'the host'} was too small"
+    if larger:
+        return f"{has}; the next time it begins on {larger[0]}: ask again"
+    # What neuronx-cc itself advises (F137): "Using a smaller data type, dimensions, batch size".
+    return (
+        f"{has}, and of the hosts that such models are compiled on none has more: give it less to compile, "
+        "with smaller batch_sizes or sequence_lengths or a smaller dtype"
+    )
 
 
 # -- what a job's description says ---------------------------------------------------------------------------------

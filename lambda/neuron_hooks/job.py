@@ -18,6 +18,9 @@ _OUTPUT = "/opt/ml/processing/output"
 STARTING_SECONDS = 1800
 """How much of a lease is left for a job's host to start, its output to be uploaded and checked."""
 
+_EXECUTION_SECONDS = 12 * 86_400
+"""How long a compile execution may run (``neuron_cdk.model.state_machines``)."""
+
 
 def artifact_prefix(key: str, attempt: str) -> str:
     """Where an attempt writes what it makes."""
@@ -87,13 +90,17 @@ def compile_input(
     source: Source,
     trigger: str,
     expires: int,
+    too_small: int = 0,
     join: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The input of the compile machine: ``key``, ``attempt``, ``model``, ``engine``, ``target``, ``sdk``, ``trigger``,
-    ``execution_name``, and either ``job``, ``hosts``, ``plan`` (see ``tries``) and ``start_by``, or ``join``: parts
-    that are there, to be joined.
+    ``execution_name``, and either ``job``, ``hosts``, ``plan`` (see ``tries``), ``start_by`` and ``lease``, or
+    ``join``: parts that are there, to be joined.
 
-    :param expires: when the lease ends. A job that starts after ``start_by`` might outlive it.
+    :param expires: when the lease ends. A job that starts after ``start_by`` might outlive it. ``lease`` says how it is
+        renewed when a job has run and another is to follow: for how many ``seconds``, how many of them may pass before
+        the job starts (``start_within``), and when none may start any more, since the execution ends (``last_start``).
+    :param too_small: GiB of memory that are known to be too little.
     """
     work = {
         "key": key,
@@ -107,14 +114,20 @@ def compile_input(
     }
     if join:
         return {**work, "join": list(join)}
+    runs = model.timeout_minutes * 60
     return {
         **work,
         "hosts": [
             {"type": host.type} | ({} if host.usd_per_hour is None else {"usd_per_hour": host.usd_per_hour})
             for host in model.hosts
         ],
-        "plan": tries.first([host.type for host in model.hosts]),
-        "start_by": expires - model.timeout_minutes * 60 - STARTING_SECONDS,
+        "plan": tries.first([host.type for host in model.hosts], too_small),
+        "start_by": expires - runs - STARTING_SECONDS,
+        "lease": {
+            "seconds": runs + settings.lease_seconds,
+            "start_within": settings.lease_seconds - STARTING_SECONDS,
+            "last_start": expires - runs - settings.lease_seconds + _EXECUTION_SECONDS - runs - STARTING_SECONDS,
+        },
         "job": processing_job(model, key, attempt, settings, source),
     }
 

@@ -35,7 +35,8 @@ class Entry:
     """What decisions need of an item, empty or 0 where it does not say. Times are seconds since the epoch.
 
     ``final``: it failed for a reason that trying again does not change; for one that ran out of its time, only as long
-    as nobody gives it more than ``failed_minutes``. ``content_digest`` is a mirror's: of the files it holds.
+    as nobody gives it more than ``failed_minutes``. ``too_small``: GiB of memory that were too little for its compile.
+    ``content_digest`` is a mirror's: of the files it holds.
     """
 
     state: str
@@ -51,6 +52,7 @@ class Entry:
     final: bool
     failed_minutes: int
     failed_at: int
+    too_small: int
     content_digest: str
 
     def is_free(self, now: int, *, timeout_minutes: int, forced_at: int | None) -> bool:
@@ -95,6 +97,7 @@ def entry(item: Item) -> Entry:
         final=bool(item.get("final", {}).get("BOOL", False)),
         failed_minutes=int(number("failed_minutes")),
         failed_at=int(number("failed_at")),
+        too_small=int(number("too_small")),
         content_digest=text("content_digest"),
     )
 
@@ -130,7 +133,10 @@ def take_lease(
         "target": model.target,
         "sdk": model.sdk,
     }
-    remove = ("reason", "log_url", "job_name", "final", "failed_minutes", "failed_at", "retired_at", "deleting")
+    remove = (
+        *("reason", "log_url", "job_name", "host", "usd", "job_seconds", "final", "failed_minutes", "failed_at"),
+        *("retired_at", "deleting"),
+    )
     if seen is None:
         request = _update(table, key, fields, remove=remove, condition="attribute_not_exists(artifact_key)", values={})
     else:
@@ -152,11 +158,26 @@ def take_lease(
     return _add(request, asked={"SS": [asked]})
 
 
+def renew_lease(table: str, key: str, *, attempt: str, expires: int, too_small: int) -> Update:
+    """An UpdateItem request that gives an attempt time for another try, if it is still the current one.
+
+    :param too_small: GiB of memory that were too little, or 0. They stay in the item, whatever becomes of it.
+    """
+    fields = {"lease_expires": expires, **({"too_small": too_small} if too_small else {})}
+    return _update(
+        table,
+        key,
+        fields,
+        condition="#state = :compiling AND #attempt = :attempt",
+        values={"compiling": COMPILING, "attempt": attempt},
+    )
+
+
 def publish(table: str, key: str, fields: Mapping[str, Value], *, attempt: str, now: int) -> Update:
     """An UpdateItem request that makes an attempt the artifact, unless another has become it.
 
-    :param fields: ``artifact_uri``, ``manifest_sha256``, ``compile_seconds``, ``job_name``, ``host``, and what else is
-        known of it: ``usd``, ``log_url``, ``verification``, ``parts``, ``content_digest``.
+    :param fields: ``artifact_uri``, ``manifest_sha256``, ``compile_seconds``, ``job_name``, ``host``, ``job_seconds``,
+        and what else is known of it: ``usd``, ``log_url``, ``verification``, ``parts``, ``content_digest``.
     """
     return _update(
         table,
@@ -179,8 +200,9 @@ def publish(table: str, key: str, fields: Mapping[str, Value], *, attempt: str, 
 def fail(table: str, key: str, fields: Mapping[str, Value], *, attempt: str, now: int) -> Update:
     """An UpdateItem request that records why an attempt failed and frees its lease, if it is still the current one.
 
-    :param fields: ``reason``, ``final``, and what is known of the job: ``job_name``, ``log_url``, ``host``, ``usd``;
-        ``failed_minutes``, its limit, where that is what ended it.
+    :param fields: ``reason``, ``final``, and what is known of the job: ``job_name``, ``log_url``, ``host``, ``usd``,
+        ``job_seconds``; ``failed_minutes``, its limit, where that is what ended it; ``too_small``, the GiB of memory
+        that were too little.
     """
     return _update(
         table,

@@ -10,6 +10,8 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
+from neuron_cdk.model import state_machines
+
 Load = Callable[[str], ModuleType]
 
 
@@ -109,6 +111,16 @@ def test_a_compile_never_runs_under_a_role_that_its_request_names(job: Any) -> N
 def test_a_job_starts_early_enough_for_its_lease(job: Any) -> None:
     # Two hours of compiling, and half an hour for what comes before and after.
     assert job()["start_by"] == 1_000_000 - 7200 - 1800
+
+
+def test_a_lease_is_renewed_for_as_long_as_it_was_and_while_the_execution_lasts(job: Any) -> None:
+    machine = state_machines.compile_machine(job_machine="", join="", register="", record_failure="")
+    begun = 1_000_000 - 7200 - 600
+    assert job()["lease"] == {
+        "seconds": 7200 + 600,
+        "start_within": 600 - 1800,
+        "last_start": begun + machine["TimeoutSeconds"] - 7200 - 1800,
+    }
 
 
 def test_hosts_carry_the_prices_that_are_known(job: Any) -> None:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import pytest
 from botocore.stub import Stubber
 
+from neuron_jobs import memory
+
 Load = Callable[[str], ModuleType]
 
 
@@ -122,6 +124,7 @@ class TestFinal:
         [
             (described_job(ExitMessage="operator Foo is not supported"), True),
             (described_job(FailureReason="AlgorithmError: , exit code: 137", ExitMessage="Killed"), True),
+            (described_job(ExitMessage=f"Traceback\n{memory.TOO_LITTLE}"), True),
             ({"Error": "ArtifactError", "Cause": json.dumps({"errorMessage": "batch-1.ort is missing"})}, True),
             (described_job(FailureReason="CapacityError: Unable to provision", ExitMessage=""), False),
             (described_job(FailureReason="InternalServerError: We encountered an internal error."), False),
@@ -139,7 +142,17 @@ class TestFinal:
             ),
         ],
         ids=[
-            *("container", "too small", "artifact", "capacity", "lost host", "image", "stopped by hand", "time limit"),
+            *(
+                "container",
+                "too small",
+                "compiler killed",
+                "artifact",
+                "capacity",
+                "lost host",
+                "image",
+                "stopped by hand",
+                "time limit",
+            ),
             *("throttled", "quota", "try stopped by hand"),
         ],
     )
@@ -220,6 +233,20 @@ class TestAnotherTry:
         assert consider(described_job(ExitMessage="error"))["again"] is False
         assert aws.item(key)["state"] == "failed"
 
+    @pytest.mark.parametrize(
+        "job",
+        [
+            {"FailureReason": "AlgorithmError: , exit code: 137", "ExitMessage": "Killed"},
+            {"FailureReason": "AlgorithmError: use an instance type with more memory"},
+            {"ExitMessage": f"RuntimeError: neuronx-cc failed with -9\n{memory.TOO_LITTLE}"},
+        ],
+        ids=["container", "SageMaker", "compiler"],
+    )
+    def test_what_ran_out_of_memory_is_tried_on_a_larger_host(self, consider: Any, job: dict[str, str]) -> None:
+        on = {"ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large"}}}
+        answer = consider(described_job(**job, **on))
+        assert answer["plan"]["cluster"]["InstanceType"] == "ml.m5.xlarge"
+
     def test_no_try_begins_that_would_outlive_its_lease(self, consider: Any, aws: Any, key: str) -> None:
         answer = consider(described_job(FailureReason="CapacityError: none"), start_by=1)
         assert answer["again"] is False
@@ -243,6 +270,53 @@ class TestAnotherTry:
         self, consider: Any, error: dict[str, str]
     ) -> None:
         assert consider(error)["plan"]["cluster"] == {"InstanceType": "ml.m5.large", "InstanceCount": 1}
+
+
+class TestWhatIsPaidFor:
+    """Where no price of the host is known, the seconds that are billed say what it cost."""
+
+    RAN: ClassVar[dict[str, Any]] = {
+        "ProcessingJobName": "job-1",
+        "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.xlarge"}},
+        "ProcessingStartTime": 1_800_000_000_000,
+        "ProcessingEndTime": 1_800_000_060_000,
+    }
+
+    def test_it_is_the_time_of_all_tries(
+        self, load: Load, record: Any, compile_input: dict[str, Any], aws: Any
+    ) -> None:
+        hook, plan = load("record_failure"), load("tries").first([host["type"] for host in compile_input["hosts"]])
+        lost = described_job(**self.RAN, FailureReason="InternalServerError: try again")
+        plan = hook.handler({"compile": compile_input, "error": lost, "plan": plan}, None)["plan"]
+        hook.handler(
+            {"compile": compile_input, "error": described_job(**self.RAN, ExitMessage="no"), "plan": plan}, None
+        )
+        item = aws.item(compile_input["key"])
+        assert (item["host"], item["job_seconds"]) == ("ml.m5.xlarge", "120.0")
+        assert "usd" not in item
+
+    def test_a_job_whose_output_was_refused_was_paid_for_too(
+        self, load: Load, record: Any, compile_input: dict[str, Any], aws: Any
+    ) -> None:
+        refused = {"Error": "ArtifactError", "Cause": json.dumps({"errorMessage": "batch-1.ort is missing"})}
+        event = {"compile": compile_input, "error": refused, "tried": {"usd": 0.5, "job_seconds": 40.0}}
+        answer = load("record_failure").handler({**event, "job": self.RAN}, None)
+        item = aws.item(compile_input["key"])
+        assert answer["again"] is False
+        assert (item["reason"], item["job_name"]) == ("batch-1.ort is missing", "job-1")
+        assert (item["host"], item["job_seconds"]) == ("ml.m5.xlarge", "100.0")
+
+    def test_what_never_ran_has_no_time(self, record: Any, aws: Any, key: str) -> None:
+        record({"Error": "SageMaker.ResourceLimitExceeded", "Cause": "the account-level limit is 0 Instances"})
+        assert "job_seconds" not in aws.item(key)
+
+    def test_parts_that_could_not_be_joined_ran_no_job(
+        self, load: Load, record: Any, compile_input: dict[str, Any], aws: Any
+    ) -> None:
+        refused = {"Error": "ArtifactError", "Cause": json.dumps({"errorMessage": "batch-1.ort is missing"})}
+        event = {"compile": compile_input, "error": refused, "tried": {}, "job": {}}
+        load("record_failure").handler(event, None)
+        assert not {"job_seconds", "host", "usd"} & aws.item(compile_input["key"]).keys()
 
 
 def test_the_same_event_twice_changes_nothing(record: Any, aws: Any, key: str) -> None:

@@ -95,6 +95,43 @@ def test_a_host_that_was_too_small_is_followed_by_a_larger_one_only(tries: Modul
     assert after(plan, "memory", host="ml.r5.4xlarge") is None
 
 
+def test_what_is_known_to_be_too_small_is_not_tried_again_for_another_reason(tries: ModuleType, after: Any) -> None:
+    plan, _ = after(tries.first(HOSTS), "memory", host="ml.m5.4xlarge")
+    plan, seconds = after(plan, "capacity")
+    assert (types(plan), plan["left"], seconds) == (["ml.r5.4xlarge"], [], 120)
+
+
+def test_a_first_try_leaves_out_what_is_known_to_be_too_small(tries: ModuleType, after: Any) -> None:
+    hosts = (*HOSTS, "ml.m5.12xlarge")
+    assert types(tries.first(hosts, 64)) == ["ml.r5.4xlarge", "ml.m5.12xlarge"]
+    plan, _ = after(tries.first(hosts, 64), "capacity", hosts=hosts)
+    assert (types(plan), plan["left"]) == (["ml.r5.4xlarge"], ["ml.m5.12xlarge"])
+
+
+def test_where_all_are_too_small_the_largest_is_tried(tries: ModuleType) -> None:
+    assert types(tries.first(HOSTS, 128)) == ["ml.r5.4xlarge"]
+
+
+def test_six_jobs_are_enough(tries: ModuleType, after: Any) -> None:
+    plan = {**tries.first(HOSTS), "runs": 4}
+    assert after(plan, "memory", host="ml.m5.4xlarge", ran=True)[0]["runs"] == 5
+    for kind in ("passing", "memory"):
+        assert after({**plan, "runs": 5}, kind, host="ml.m5.4xlarge", ran=True) is None
+
+
+def test_tries_on_which_nothing_ran_are_not_counted(tries: ModuleType, after: Any) -> None:
+    plan = tries.first(HOSTS)
+    for _ in range(20):
+        plan, _ = after(plan, "capacity")
+    assert plan["runs"] == 0
+
+
+def test_a_plan_of_version_0_1_0_is_read(tries: ModuleType, after: Any) -> None:
+    old = {name: value for name, value in tries.first(HOSTS).items() if name not in ("runs", "too_small")}
+    plan, _ = after(old, "memory", host="ml.m5.4xlarge", ran=True)
+    assert (types(plan), plan["runs"], plan["too_small"]) == (["ml.r5.4xlarge"], 1, 64)
+
+
 def test_what_the_tries_before_cost_is_added_up(tries: ModuleType, after: Any) -> None:
     plan, _ = after(tries.first(HOSTS), "passing", spent=0.5)
     plan, _ = after(plan, "passing", spent=0.25)
@@ -106,4 +143,4 @@ def test_what_the_tries_before_cost_is_added_up(tries: ModuleType, after: Any) -
     [("ml.m5.large", 8), ("ml.m7i.xlarge", 16), ("ml.r5.4xlarge", 128), ("ml.c6i.2xlarge", 16), ("ml.inf2.xlarge", 0)],
 )
 def test_memory_follows_from_the_name(tries: ModuleType, host: str, gib: int) -> None:
-    assert tries._gib(host) == gib
+    assert tries.gib(host) == gib
