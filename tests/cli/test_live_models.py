@@ -88,6 +88,33 @@ def test_an_artifact_without_a_price_or_a_check_says_so(aws: Any) -> None:
     assert (found.cost, found.verified, found.compiled) == ("-", "-", "-")
 
 
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"usd": 0.5, "job_seconds": 90}, "$0.5000"),
+        ({"job_seconds": 90.4}, "its jobs ran 90 s; no price is known"),
+        ({}, ""),
+    ],
+    ids=["a price", "no price", "an older pipeline"],
+)
+def test_where_no_price_is_known_the_billed_seconds_are_told(aws: Any, known: dict[str, Any], told: str) -> None:
+    aws.put(key("a"), state="ready", model="minilm", **known)
+
+    found = one(aws, "minilm").current
+    assert found is not None
+    assert found.cost_or_time == told
+
+
+def test_what_is_joined_ran_as_long_as_its_parts(aws: Any) -> None:
+    aws.put(key("a"), state="ready", model="minilm", parts={key("b"), key("c")})
+    aws.put(key("b"), state="ready", model="minilm", job_seconds=60)
+    aws.put(key("c"), state="ready", model="minilm", job_seconds=40, usd=0.1)
+
+    found = one(aws, "minilm").current
+    assert found is not None
+    assert found.cost_or_time == "its jobs ran 100 s; no price is known"
+
+
 def test_a_model_of_the_file_that_was_never_deployed_is_not_declared(aws: Any) -> None:
     found = one(aws, "minilm")
 

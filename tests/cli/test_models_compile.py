@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from neuron_cdk.cli import live_models, models, models_compile
+from neuron_cdk.cli import compiling, live_models, models, models_compile
 from neuron_cdk.cli.live_models import Artifact, LiveModel
 from neuron_cdk.cli.live_releases import Target
 
@@ -154,6 +155,28 @@ def test_a_compile_is_asked_for_with_what_the_last_deploy_declared(aws: FakeAws)
     }
     assert "minilm: asked for" in done.stdout
     assert aws.looks == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "given", "hours"),
+    [
+        ({"TimeoutMinutes": "120"}, None, 24),
+        ({"TimeoutMinutes": "2880"}, None, 49),
+        ({"TimeoutMinutes": "720", "Splits": "true", "BatchSizes": list("12345678"), "SequenceLengths": ["1"]}, None, 24),
+        ({"TimeoutMinutes": "720", "Splits": "true", "BatchSizes": list("123"), "SequenceLengths": list("123")}, None, 26),
+        ({"TimeoutMinutes": "12960", "Splits": "true", "BatchSizes": list("123456789")}, None, 13 * 24),
+        ({"TimeoutMinutes": "2880"}, 60, 1),
+    ],
+    ids=["a day", "a long compile", "one round of shapes", "two rounds", "not longer than the machine", "a person's"],
+)
+def test_a_request_waits_as_long_as_the_compile_may_take(
+    document: dict[str, Any], given: int | None, hours: int
+) -> None:
+    fake = FakeAws()
+    model: Any = LiveModel("minilm", document=document)
+    compiling.start(fake, "machine", model, force=False, timeout_minutes=given)  # type: ignore[arg-type]
+    deadline = json.loads(fake.started[0]["input"])["deadline"]
+    assert deadline - time.time() == pytest.approx(hours * 3600, abs=60)
 
 
 def test_what_is_remembered_as_failed_is_tried_again_by_force(aws: FakeAws) -> None:

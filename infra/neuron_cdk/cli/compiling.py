@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import uuid
 from collections.abc import Mapping
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 _JOB_LOGS = "/aws/sagemaker/ProcessingJobs"
 _READ_SECONDS = 5
+_MOST_MINUTES = 13 * 24 * 60  # of the fourteen days that the machine runs
 _DAY_MINUTES = 24 * 60
+_STARTING_MINUTES = 60
+_AT_ONCE = 8
+"""How many shapes of a model are compiled side by side (``model.state_machines``)."""
 _REQUESTS = 25
 _SHOWN = 4
 
@@ -68,14 +73,15 @@ def start(aws: BotoAws, machine: str, model: LiveModel, *, force: bool, timeout_
     """Ask for an artifact of a declared model. Raises ``AskError``.
 
     :param force: try again what is remembered as failed.
-    :param timeout_minutes: how long the request waits; a day where None. The compile has a time limit of its own.
+    :param timeout_minutes: how long the request waits; a day where None, and longer where the compile may take longer.
+        The compile has a time limit of its own.
     """
     document = dict(model.document or {})
     request = {
         "model": document,
         "trigger": "person",
         "force": force,
-        "deadline": int(time.time()) + (timeout_minutes or _DAY_MINUTES) * 60,
+        "deadline": int(time.time()) + (timeout_minutes or _patience(document)) * 60,
         # ONNX Runtime takes a second, a Neuron compiler minutes.
         "poll_seconds": 1 if document.get("Target") == "cpu" else 15,
     }
@@ -85,6 +91,15 @@ def start(aws: BotoAws, machine: str, model: LiveModel, *, force: bool, timeout_
             stateMachineArn=machine, name=name, input=json.dumps(request)
         )
         return Compile(model.name, str(begun["executionArn"]))
+
+
+def _patience(document: Mapping[str, Any]) -> int:
+    """Minutes that a compile may take, with finding and starting its hosts; not less than a day."""
+    apart = str(document.get("Splits", "")).lower() == "true"
+    lists = (len(document.get(name, ())) for name in ("BatchSizes", "SequenceLengths"))
+    shapes = math.prod(max(1, length) for length in lists) if apart else 1
+    once = int(document.get("TimeoutMinutes", 0)) + _STARTING_MINUTES
+    return min(max(_DAY_MINUTES, math.ceil(shapes / _AT_ONCE) * once), _MOST_MINUTES)
 
 
 def look(aws: BotoAws, table: str, one: Compile) -> None:

@@ -57,6 +57,8 @@ class Artifact:
     lease_expires: int = 0
     hits: int = 0
     compile_seconds: float = 0
+    job_seconds: float = 0
+    """How long its jobs ran, which is billed; of what is joined from parts, what theirs did together."""
     usd: float | None = None
     """None where no price is known; of what is joined from parts, what they cost together."""
     used_by: tuple[str, ...] = ()
@@ -73,6 +75,13 @@ class Artifact:
     @property
     def cost(self) -> str:
         return "-" if self.usd is None else f"${self.usd:.4f}"
+
+    @property
+    def cost_or_time(self) -> str:
+        """What it cost, or what that can be reckoned from; nothing where no job ran, or an older pipeline wrote it."""
+        if self.usd is not None or not self.job_seconds:
+            return "" if self.usd is None else self.cost
+        return f"its jobs ran {self.job_seconds:.0f} s; no price is known"
 
     @property
     def verified(self) -> str:
@@ -209,9 +218,9 @@ def read(aws: BotoAws, table: str, names: Iterable[str]) -> list[LiveModel]:
             declared[key.removeprefix(_DECLARED)] = item
         elif _NOT_AN_ARTIFACT not in key:
             artifacts.append(artifact(item))
-    paid = {one.key: one.usd for one in artifacts}
+    every = {one.key: one for one in artifacts}
     parts = {part for one in artifacts for part in one.parts}
-    whole = [_with_cost(one, paid) for one in artifacts if one.engine != _MIRROR and one.key not in parts]
+    whole = [_with_cost(one, every) for one in artifacts if one.engine != _MIRROR and one.key not in parts]
     whole.sort(key=lambda one: (one.registered_at or one.lease_expires, one.key), reverse=True)
     found = []
     for name in sorted({*names, *declared}):
@@ -233,11 +242,15 @@ def user(text: str) -> str:
     return f"{known[1].lower()} {known[2]} (stack {stack})" if known else f"{logical_id} of stack {stack}"
 
 
-def _with_cost(one: Artifact, paid: Mapping[str, float | None]) -> Artifact:
+def _with_cost(one: Artifact, every: Mapping[str, Artifact]) -> Artifact:
     """What is joined from parts cost what they did."""
-    costs = [paid.get(part) for part in one.parts]
+    parts = [every[part] for part in one.parts if part in every]
+    if not parts or len(parts) < len(one.parts):
+        return one
+    costs = [part.usd for part in parts]
     known = [cost for cost in costs if cost is not None]
-    return replace(one, usd=sum(known)) if one.parts and len(known) == len(costs) else one
+    usd = sum(known) if len(known) == len(costs) else one.usd
+    return replace(one, usd=usd, job_seconds=sum(part.job_seconds for part in parts))
 
 
 def read_artifact(aws: BotoAws, table: str, key: str) -> Artifact | None:
@@ -260,6 +273,7 @@ def artifact(item: Item) -> Artifact:
         **{name: _text(item, name) for name in _TEXTS},  # type: ignore[arg-type]
         **{name: int(float(item.get(name, {}).get("N", 0))) for name in _NUMBERS},  # type: ignore[arg-type]
         compile_seconds=float(item.get("compile_seconds", {}).get("N", 0)),
+        job_seconds=float(item.get("job_seconds", {}).get("N", 0)),
         usd=None if usd is None else float(usd),
         used_by=_set(item, "used_by"),
         parts=_set(item, "parts"),

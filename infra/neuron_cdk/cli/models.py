@@ -65,7 +65,7 @@ def show(name: Name, file: Chosen = None, state: State = STATE, as_json: Json = 
             "state": one.state,
             "for": " ".join(filter(None, (one.engine, one.target, one.sdk))),
             "compiled": f"{one.compiled} UTC, in {one.compile_seconds:.0f} s" if one.registered_at else "",
-            "cost": "" if one.usd is None else one.cost,
+            "cost": one.cost_or_time,
             "host": one.host,
             "job": one.job_name,
             "artifact": one.artifact_uri,
