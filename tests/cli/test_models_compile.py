@@ -7,7 +7,7 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -162,8 +162,8 @@ def test_a_compile_is_asked_for_with_what_the_last_deploy_declared(aws: FakeAws)
     [
         ({"TimeoutMinutes": "120"}, None, 24),
         ({"TimeoutMinutes": "2880"}, None, 49),
-        ({"TimeoutMinutes": "720", "Splits": "true", "BatchSizes": list("12345678"), "SequenceLengths": ["1"]}, None, 24),
-        ({"TimeoutMinutes": "720", "Splits": "true", "BatchSizes": list("123"), "SequenceLengths": list("123")}, None, 26),
+        ({"TimeoutMinutes": "720", "Splits": "true", "BatchSizes": list("12345678")}, None, 24),
+        ({"TimeoutMinutes": "720", "Splits": "true", "BatchSizes": ["1"] * 3, "SequenceLengths": ["1"] * 3}, None, 26),
         ({"TimeoutMinutes": "12960", "Splits": "true", "BatchSizes": list("123456789")}, None, 13 * 24),
         ({"TimeoutMinutes": "2880"}, 60, 1),
     ],
@@ -173,8 +173,8 @@ def test_a_request_waits_as_long_as_the_compile_may_take(
     document: dict[str, Any], given: int | None, hours: int
 ) -> None:
     fake = FakeAws()
-    model: Any = LiveModel("minilm", document=document)
-    compiling.start(fake, "machine", model, force=False, timeout_minutes=given)  # type: ignore[arg-type]
+    model, asked = LiveModel("minilm", document=document), cast(Any, fake)
+    compiling.start(asked, "machine", model, force=False, timeout_minutes=given)
     deadline = json.loads(fake.started[0]["input"])["deadline"]
     assert deadline - time.time() == pytest.approx(hours * 3600, abs=60)
 
