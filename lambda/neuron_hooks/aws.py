@@ -8,8 +8,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import boto3
 import botocore
@@ -31,6 +32,10 @@ _MOST_SOURCE_FILES = 1000
 _CHUNK = 1 << 20
 _JOB_LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
 _LAUNCHES = 20
+# Seconds, beside those that boto3 waits: a stack must not fail because many were deployed at once. Tried for so long,
+# a hook still answers within its minute.
+_PAUSES = (2, 5, 10)
+_PATIENCE = 30
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
 # What is no answer to the question that was asked: asked again, it may be answered.
 _PASSING = (
@@ -51,6 +56,9 @@ _PASSING = (
     "SlowDown",
     "TooManyRequestsException",
 )
+
+
+T = TypeVar("T")
 
 
 class RefreshRefusedError(Exception):
@@ -81,6 +89,19 @@ def passes(error: Exception) -> bool:
         code = error.response["Error"]["Code"]
         return "Throttl" in code or code in _PASSING or (status >= 500 and code != "ModelError")
     return isinstance(error, BotoConnectionError | HTTPClientError)
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call, and again after a pause where what went wrong may pass: for a hook that CloudFormation asks once."""
+    until = time.monotonic() + _PATIENCE
+    for pause in _PAUSES:
+        try:
+            return call()
+        except Exception as error:
+            if not passes(error) or time.monotonic() + pause > until:
+                raise
+            time.sleep(pause)
+    return call()
 
 
 @functools.cache

@@ -8,9 +8,9 @@ Event: CloudFormation's request object. ``ResourceProperties.Model`` is what ``m
 - ``Delete``: takes the resource out of the artifact's users, and is answered with ``SUCCESS``. Artifacts are shared, so
   nothing is deleted, and a compile that others may wait for goes on.
 
-A Delete succeeds even when the registry cannot be written (boto3 tries five times before): CloudFormation would try it
-three times more, then leave the whole stack in ``DELETE_FAILED``, for a line in a table. What is left is a user that is
-gone, which keeps an artifact from expiring; that errs on the safe side, and the log has it.
+A Delete succeeds even when the registry cannot be written, which is tried for half a minute: CloudFormation would try
+it three times more, then leave the whole stack in ``DELETE_FAILED``, for a line in a table. What is left is a user that
+is gone, which keeps an artifact from expiring; that errs on the safe side, and the log has it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from . import aws, cloudformation, log, model_request, registry, settings
 from .cloudformation import Request
 
 SETTINGS = settings.load(settings.CompiledModel)
-# Seconds, beside those that boto3 waits: a stack must not fail because many were deployed at once.
-_PAUSES = (2, 5, 10)
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
@@ -52,23 +50,20 @@ def _start(request: Request, model: dict[str, Any]) -> bool:
         "deadline": int(time.time()) + SETTINGS.deadline_seconds,
         "poll_seconds": SETTINGS.poll_seconds,
     }
-    for pause in _PAUSES:
-        try:
-            return aws.start_execution(SETTINGS.request_machine_arn, request.execution_name, asked)
-        except Exception as error:
-            if not aws.passes(error):
-                raise
-            time.sleep(pause)
-    return aws.start_execution(SETTINGS.request_machine_arn, request.execution_name, asked)
+    return aws.patiently(lambda: aws.start_execution(SETTINGS.request_machine_arn, request.execution_name, asked))
 
 
 def _release(request: Request, model: str) -> None:
     """Take the resource, as it was with this artifact, out of the artifact and of its model."""
     key = request.physical_id
-    try:
+
+    def write() -> None:
         aws.update_item(registry.release(SETTINGS.registry_table, key, request.resource))
         if model:
             aws.update_item(registry.undeclare(SETTINGS.registry_table, model, f"{request.resource}|{key}"))
+
+    try:
+        aws.patiently(write)
         log.decision("no longer used", key=key, execution=request.execution_name, model=model)
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"

@@ -85,7 +85,7 @@ def handler(event: Event, _context: object) -> dict[str, Any]:
 def _stack(event: Event) -> dict[str, Any]:
     request = cloudformation.parse(event)
     try:
-        return _run(event)
+        return aws.patiently(lambda: _run(event))
     except cloudformation.AnswerError:
         raise
     except Exception as error:  # nobody else would answer, and CloudFormation would wait an hour

@@ -18,7 +18,6 @@ What a deploy brings is released by the release that follows in the same deploy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from . import aws, cloudformation, log, release_fleet_aws, release_record, settings
@@ -34,8 +33,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
     data: dict[str, str] = {}
     try:
         if request.kind != "Delete":
-            data = _versions(properties["Templates"])
-            _keep(properties.get("Keep", []), {each["Id"]: data[f"Version{n}"] for n, each in _numbered(properties)})
+            data = aws.patiently(lambda: _told(properties))
     except Exception as error:  # nobody else would answer, and CloudFormation would wait
         log.decision("refused", key=SETTINGS.target, error=f"{type(error).__name__}: {error}")
         body = cloudformation.failure(request, physical_id, "The fleet's version is not known:", detail=str(error))
@@ -45,8 +43,12 @@ def handler(event: dict[str, Any], _context: object) -> None:
     cloudformation.deliver(request, body)
 
 
-def _numbered(properties: dict[str, Any]) -> Iterator[tuple[int, dict[str, str]]]:
-    return enumerate(properties["Templates"], 1)
+def _told(properties: dict[str, Any]) -> dict[str, str]:
+    """The versions, which the groups to keep then have."""
+    data = _versions(properties["Templates"])
+    versions = {each["Id"]: data[f"Version{number}"] for number, each in enumerate(properties["Templates"], 1)}
+    _keep(properties.get("Keep", []), versions)
+    return data
 
 
 def _keep(groups: list[dict[str, str]], versions: dict[str, str]) -> None:

@@ -22,20 +22,17 @@ def handler(event: dict[str, Any], _context: object) -> None:
         cloudformation.deliver(request, cloudformation.success(request, request.physical_id, {}))
         return
     wanted = event["ResourceProperties"]
+    variables = {
+        "SOURCE": wanted["Source"],
+        "TAG": wanted["Tag"],
+        "EXPECTED": wanted.get("Digest", ""),
+        "ANSWER_URL": request.response_url,
+        "STACK_ID": request.stack_id,
+        "REQUEST_ID": request.request_id,
+        "LOGICAL_ID": request.logical_id,
+    }
     try:
-        aws.start_build(
-            SETTINGS.project,
-            request.request_id,
-            {
-                "SOURCE": wanted["Source"],
-                "TAG": wanted["Tag"],
-                "EXPECTED": wanted.get("Digest", ""),
-                "ANSWER_URL": request.response_url,
-                "STACK_ID": request.stack_id,
-                "REQUEST_ID": request.request_id,
-                "LOGICAL_ID": request.logical_id,
-            },
-        )
+        aws.patiently(lambda: aws.start_build(SETTINGS.project, request.request_id, variables))
     except Exception as error:  # nobody else would answer, and CloudFormation would wait an hour
         log.decision("refused", key=wanted.get("Source", ""), error=f"{type(error).__name__}: {error}")
         cloudformation.deliver(

@@ -101,7 +101,8 @@ def _died(detail: Event) -> None:
 
 
 def _start(name: str, asked: Event) -> None:
-    started = aws.start_execution(SETTINGS.release_machine_arn, name, {"target": SETTINGS.target, **asked})
+    given = {"target": SETTINGS.target, **asked}
+    started = aws.patiently(lambda: aws.start_execution(SETTINGS.release_machine_arn, name, given))
     log.decision(
         "release asked for" if started else "asked for before",
         key=asked.get("artifact_key", ""),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 Load = Callable[[str], ModuleType]
@@ -128,6 +129,52 @@ class TestDelete:
         monkeypatch.setattr(load("aws"), "update_item", broken)
         assert delete("k1")["Status"] == "SUCCESS"
         assert [line["error"] for line in decisions()] == ["RuntimeError: throttled"]
+
+    @pytest.mark.parametrize(("refusals", "left"), [(3, False), (4, True)])
+    def test_one_that_is_throttled_is_tried_four_times_and_succeeds(
+        self,
+        delete: Any,
+        users: Any,
+        aws: Any,
+        load: Load,
+        monkeypatch: pytest.MonkeyPatch,
+        refusals: int,
+        left: bool,
+    ) -> None:
+        """CloudFormation does not call again after an answer: what is not done by then stays undone."""
+        users("k1", f"{self.STACK}|Minilm")
+        busy = ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "UpdateItem")
+        answers, write = [busy] * refusals, load("aws").update_item
+
+        def throttled(request: Any) -> Any:
+            if answers:
+                raise answers.pop()
+            return write(request)
+
+        pauses: list[float] = []
+        monkeypatch.setattr(load("aws"), "update_item", throttled)
+        monkeypatch.setattr(time, "sleep", pauses.append)
+        assert delete("k1")["Status"] == "SUCCESS"
+        assert ("used_by" in aws.item("k1")) is left
+        assert pauses == [2, 5, 10]
+
+    def test_one_that_is_throttled_is_answered_before_the_function_ends(
+        self, delete: Any, load: Load, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Within boto3 each try may take its time."""
+        clock = [0.0]
+
+        def slow(_request: Any) -> bool:
+            clock[0] += 15
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "UpdateItem")
+
+        def sleep(seconds: float) -> None:
+            clock[0] += seconds
+
+        monkeypatch.setattr(load("aws"), "update_item", slow)
+        monkeypatch.setattr(load("aws"), "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+        assert delete("k1")["Status"] == "SUCCESS"
+        assert clock[0] < 60
 
 
 def test_properties_that_cannot_be_read_fail_the_resource_at_once(
