@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+HOOKS = ROOT / "lambda" / "neuron_hooks"
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Row:
 
     @property
     def outcome(self) -> str:
+        if not self.faults:
+            return "not disturbed"
         return f"differs: {', '.join(self.differs)}" if self.differs else "as undisturbed"
 
 
@@ -32,14 +36,33 @@ def faults() -> dict[str, Row]:
         files = sorted(str(file) for file in (ROOT / "tests" / "hooks").glob("test_*_faults.py"))
         command = [sys.executable, "-m", "pytest", "-q", "-o", "junit_family=legacy", f"--junitxml={report}", *files]
         subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
-        cases = ElementTree.parse(report).iter("testcase")  # noqa: S314 - pytest wrote it just now
-    rows: dict[str, Row] = {}
-    for case in cases:
+        return rows(report.read_text(), handlers())
+
+
+def handlers() -> set[str]:
+    """Every module of the hooks that Lambda calls, by its name within the package."""
+    return {
+        ".".join(file.relative_to(HOOKS).with_suffix("").parts)
+        for file in HOOKS.rglob("*.py")
+        if any(
+            isinstance(each, ast.FunctionDef) and each.name == "handler" for each in ast.parse(file.read_text()).body
+        )
+    }
+
+
+def rows(report: str, known: set[str]) -> dict[str, Row]:
+    """The table of a report of pytest's (JUnit XML). A handler that nothing disturbs has a row that says so."""
+    table: dict[str, Row] = {}
+    missing = set(known)
+    for case in ElementTree.fromstring(report).iter("testcase"):  # noqa: S314 - pytest wrote it just now
         told = {one.get("name", ""): one.get("value", "") for one in case.iter("property")}
-        if not told:
+        if "handler" not in told:
             continue
-        row = rows.setdefault(told["what"], Row(int(told["calls"])))
-        row.faults.append(told["faults"])
+        missing.discard(told["handler"])
+        fault = told.get("faults", "none")  # it failed before anything was disturbed
+        name = f"{told['handler']}: {told.get('what', case.get('name', ''))}"
+        row = table.setdefault(name, Row(int(told.get("calls", "0"))))
+        row.faults.append(fault)
         if case.find("failure") is not None or case.find("error") is not None:
-            row.differs.append(told["faults"])
-    return rows
+            row.differs.append(fault)
+    return table | {handler: Row(0) for handler in sorted(missing)}

@@ -41,6 +41,12 @@ ENVIRONMENT = {
 KEY = "ab" * 32
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "disturbs(handler): a fault at each call of this module's handler, one at a time"
+    )
+
+
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
@@ -236,11 +242,20 @@ def stack(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def tell(record_property: Callable[[str, object], None]) -> Callable[[str, int, str], None]:
-    """Say what was disturbed, at how many calls and how: ``make bench`` makes a table of it."""
+def tell(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Iterator[Callable[[str, int, str], None]]:
+    """Say what was disturbed, at how many calls and how: ``make bench`` makes a table of it.
+
+    Whose calls they are says the mark ``disturbs`` of the test.
+    """
+    record_property("handler", request.node.get_closest_marker("disturbs").args[0])
+    told = []
 
     def write(what: str, calls: int, faults: str) -> None:
+        told.append(what)
         for name, value in {"what": what, "calls": calls, "faults": faults}.items():
             record_property(name, value)
 
-    return write
+    yield write
+    assert len(told) == 1, "a test that disturbs a hook is one cell of the table"

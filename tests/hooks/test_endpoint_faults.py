@@ -12,6 +12,8 @@ import pytest
 from tests.hooks.endpoint_aws import KilledError
 from tests.hooks.endpoint_world import INF2, NIGHT, TRACK, TRN1, Deployment, smoke, step, target
 
+pytestmark = pytest.mark.disturbs("endpoint_hook")
+
 Act = Callable[[], Any]
 
 TESTS = [smoke(max_latency_ms=2000)]
@@ -124,7 +126,7 @@ def test_every_call_may_go_wrong_once(
     assert attempt(act)
     calls, expected = stack.aws.calls[before:], end(stack)
     assert calls
-    tell(f"endpoint hook: {scene.__name__.replace('_', ' ')}", len(calls), fault)
+    tell(scene.__name__.replace("_", " "), len(calls), fault)
     for number, operation in enumerate(calls):
         where = f"{fault} at call {number}, {operation}"
         stack.fresh()
@@ -140,9 +142,11 @@ def test_every_call_may_go_wrong_once(
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_twice_is_once(stack: Deployment, scene: Callable[[Deployment], Act]) -> None:
+def test_twice_is_once(stack: Deployment, scene: Callable[[Deployment], Act], tell: Any) -> None:
     act = scene(stack)
+    before = len(stack.aws.calls)
     act()
     expected = end(stack)
+    tell(scene.__name__.replace("_", " "), len(stack.aws.calls) - before, "called twice")
     act()
     assert end(stack) == expected

@@ -15,11 +15,13 @@ from tests.hooks.fleet_aws import error
 from tests.hooks.release_fleet_world import NEW_KEY, KilledError
 from tests.hooks.test_release_fleet import Fleet
 
+pytestmark = pytest.mark.disturbs("release_step")
+
 Load = Callable[[str], ModuleType]
 FAULTS = {
-    "fails": ("before", error("InternalFailure", "any")),
-    "is throttled": ("before", error("Throttling", "any", "Rate exceeded")),
-    "is the last before death": ("after", KilledError()),
+    "refused": ("before", error("InternalFailure", "any")),
+    "throttled": ("before", error("Throttling", "any", "Rate exceeded")),
+    "killed": ("after", KilledError()),
 }
 
 
@@ -99,7 +101,7 @@ def _ended(load: Load, monkeypatch: pytest.MonkeyPatch, scene: str, fault: Any) 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_call_may_fail(load: Load, monkeypatch: pytest.MonkeyPatch, scene: str, fault: str, tell: Any) -> None:
     undisturbed, count = _ended(load, monkeypatch, scene, None)
-    tell(f"release of a fleet: {scene}", count, fault)
+    tell(f"fleet, {scene}", count, fault)
     when, raised = FAULTS[fault]
     for number in range(count):
         ended, _ = _ended(load, monkeypatch, scene, (number, when, raised))
@@ -115,9 +117,12 @@ def test_undisturbed(load: Load, monkeypatch: pytest.MonkeyPatch, scene: str, ou
     assert count > 10
 
 
-def test_each_step_may_be_called_twice(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    undisturbed, _ = _ended(load, monkeypatch, "good", None)
+@pytest.mark.parametrize("scene", SCENES)
+def test_each_step_may_be_called_twice(load: Load, monkeypatch: pytest.MonkeyPatch, scene: str, tell: Any) -> None:
+    undisturbed, count = _ended(load, monkeypatch, scene, None)
+    tell(f"fleet, {scene}", count, "called twice")
     fleet = Fleet(load, monkeypatch)
+    SCENES[scene](fleet)
     machine = Machine(fleet)
     once = machine._step
     monkeypatch.setattr(machine, "_step", lambda work: (once(work), once(work))[1])
