@@ -13,7 +13,7 @@ from pathlib import Path
 TOO_LITTLE = "error: out of memory: the compile needs more than this host has"
 """The last line of the exit message of such a job. ``neuron_hooks.failure`` looks for it."""
 
-# What is printed of a process that was killed (signal 9).
+# What is printed of a process that was killed (signal 9), or that was refused more.
 _KILLED = re.compile(
     "|".join(
         (
@@ -35,6 +35,10 @@ _KILLED = re.compile(
             # Python's own and the operating system's, for who may not have more.
             r"^(?:\w+\.)*_?(?:Array)?MemoryError\b",
             r"Cannot allocate memory",
+            # ONNX Runtime: "BFCArena::AllocateRawInternal … Failed to allocate memory for requested buffer of size …"
+            # (https://github.com/microsoft/onnxruntime/issues/20038). C++'s own, of any compiler.
+            r"Failed to allocate memory for requested buffer of size",
+            r"\bstd::bad_alloc\b",
             # engines.tool
             r"^error: \S+ was killed \(signal 9\)",
         )
