@@ -221,6 +221,32 @@ def test_a_model_that_failed_is_answered_from_memory_until_somebody_forces_it(fi
     assert len(platform.jobs()) == len(jobs) + 1
 
 
+def test_a_person_who_joined_anothers_compile_is_told_that_the_artifact_is_there(first, platform, eventually):
+    """As a hit, under the person's own execution: a release starts from it."""
+    key, steps = first["models"]["magika"]["artifact_key"], platform.client("stepfunctions")
+    database = platform.client("dynamodb")
+    (table,) = database.list_tables()["TableNames"]
+    ready = database.get_item(TableName=table, Key={"artifact_key": {"S": key}})["Item"]
+    lease = {"lease_owner": {"S": "a deploy"}, "lease_expires": {"N": str(int(time.time()) + 600)}}
+    database.put_item(TableName=table, Item={**ready, "state": {"S": "compiling"}, **lease})
+
+    def entered() -> list[str]:
+        events = steps.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+    try:
+        arn = platform.start_request(model=platform.model(), trigger="person")
+        eventually(lambda: "Look" in entered())
+    finally:
+        database.put_item(TableName=table, Item=ready)
+    eventually(lambda: steps.describe_execution(executionArn=arn)["status"] == "SUCCEEDED")
+    outcome = json.loads(steps.describe_execution(executionArn=arn)["output"])
+    hit = database.get_item(TableName=table, Key={"artifact_key": {"S": key}})["Item"]
+    assert (outcome["status"], outcome["cache"], outcome["key"]) == ("ready", "miss", key)
+    assert hit["last_hit"]["S"] == arn.rpartition(":")[2]
+    assert entered()[-4:] == ["Begin", "Route", "Reply", "Done"]
+
+
 def test_the_compiled_model_answers_as_the_original_does(first):
     endpoint = first["endpoints"]["filetype"]
     assert endpoint["requests"] == 200
