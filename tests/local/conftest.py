@@ -43,7 +43,7 @@ from tests.local.endpoints import (  # noqa: F401
 )
 from tests.local.functions import call, function  # noqa: F401
 from tests.local.jobs import artifact, finished, job_request, publish  # noqa: F401
-from tests.local.metrics import alarm, metric, state  # noqa: F401
+from tests.local.metrics import alarm, metric, quiet_alarm, state  # noqa: F401
 from tests.local.roles import acting, bucket, key, model_request, role  # noqa: F401
 from tests.local.scalable_targets import alarm_of, nowhere, target  # noqa: F401
 from tests.local.stacks import operate, operate_on, reason  # noqa: F401

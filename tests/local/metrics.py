@@ -63,6 +63,26 @@ def alarm(client: Clients, metric: Metric) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
+def quiet_alarm(client: Clients) -> Iterator[str]:
+    """An alarm that is OK, which a test may trip; its name."""
+    name = f"alarm-{uuid.uuid4().hex[:8]}"
+    client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="Nobody",
+        MetricName="Nothing",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",  # else a state set by hand lasts until the next look
+    )
+    client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="OK", StateReason="quiet")
+    yield name
+    client("cloudwatch").delete_alarms(AlarmNames=[name])
+
+
+@pytest.fixture
 def state(client: Clients) -> Callable[[str], str]:
     """The state of an alarm."""
 

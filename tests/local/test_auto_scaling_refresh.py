@@ -206,46 +206,26 @@ def test_what_matches_is_skipped(
 # Failures and the way back
 
 
-@pytest.fixture
-def alarm(client: Clients) -> Callable[[], None]:
-    """Let the alarm called errors go off; it is there, and quiet, before."""
-    client("cloudwatch").put_metric_alarm(
-        AlarmName="errors",
-        Namespace="test",
-        MetricName="errors",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="ignore",  # else a state set by hand lasts until the next look
-    )
-    client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue="OK", StateReason="test")
-
-    def go_off() -> None:
-        client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
-
-    return go_off
-
-
-def test_an_alarm_ends_it(running: Any, refresh: Any, later: Any, progress: Any, alarm: Any) -> None:
+def test_an_alarm_ends_it(
+    running: Any, refresh: Any, later: Any, progress: Any, client: Clients, quiet_alarm: str
+) -> None:
     name = running(2)
-    refresh(name, AlarmSpecification={"Alarms": ["errors"]}, CheckpointPercentages=[50, 100], CheckpointDelay=600)
+    refresh(name, AlarmSpecification={"Alarms": [quiet_alarm]}, CheckpointPercentages=[50, 100], CheckpointDelay=600)
     later(_TURN)
-    alarm()
+    client("cloudwatch").set_alarm_state(AlarmName=quiet_alarm, StateValue="ALARM", StateReason="test")
     later(60)
     assert progress(name)["Status"] == "Failed"
-    assert "errors" in progress(name)["StatusReason"]
+    assert quiet_alarm in progress(name)["StatusReason"]
 
 
 def test_an_alarm_while_it_bakes_rolls_it_back(
-    running: Any, refresh: Any, later: Any, progress: Any, versions: Any, alarm: Any
+    running: Any, refresh: Any, later: Any, progress: Any, versions: Any, client: Clients, quiet_alarm: str
 ) -> None:
     name = running(2)
-    refresh(name, AlarmSpecification={"Alarms": ["errors"]}, AutoRollback=True, BakeTime=600)
+    refresh(name, AlarmSpecification={"Alarms": [quiet_alarm]}, AutoRollback=True, BakeTime=600)
     later(2 * _TURN)
     assert progress(name)["Status"] == "Baking"
-    alarm()
+    client("cloudwatch").set_alarm_state(AlarmName=quiet_alarm, StateValue="ALARM", StateReason="test")
     later(60 + 2 * _TURN)
     assert (progress(name)["Status"], versions(name)) == ("RollbackSuccessful", ["1", "1"])
 

@@ -194,25 +194,13 @@ def test_an_update_of_a_component_is_taken_back_by_its_alarm(
     later: Any,
     under_load: Any,
     eventually: Any,
+    quiet_alarm: str,
 ) -> None:
     name = hosting()
     one = component(name)
     before = component_settled(one)["Specification"]["ModelName"]
-    alarm = f"alarm-{uuid.uuid4().hex[:8]}"
-    client("cloudwatch").put_metric_alarm(
-        AlarmName=alarm,
-        Namespace="Nobody",
-        MetricName="Nothing",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="ignore",
-    )
-    client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="quiet")
     batch = {"MaximumBatchSize": {"Type": "COPY_COUNT", "Value": 1}, "WaitIntervalInSeconds": 300}
-    watched = {"RollingUpdatePolicy": batch, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm}]}}
+    watched = {"RollingUpdatePolicy": batch, "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": quiet_alarm}]}}
 
     def update() -> str:
         model: str = model_of()
@@ -230,14 +218,14 @@ def test_an_update_of_a_component_is_taken_back_by_its_alarm(
         later(310)
         ended = component_settled(one)
         update()
-        client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="errors")
+        client("cloudwatch").set_alarm_state(AlarmName=quiet_alarm, StateValue="ALARM", StateReason="errors")
         later(20)
         taken_back = component_settled(one)
 
     assert (ended["Specification"]["ModelName"], "FailureReason" in ended) == (coming, False)
     assert coming != before
     assert taken_back["Specification"]["ModelName"] == coming
-    assert alarm in taken_back["FailureReason"]
+    assert quiet_alarm in taken_back["FailureReason"]
     assert taken_back["RuntimeConfig"]["CurrentCopyCount"] == 1
     assert load.lost == []
 

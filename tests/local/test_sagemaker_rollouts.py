@@ -59,26 +59,6 @@ def describe(client: Clients) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture
-def alarm(client: Clients) -> Iterator[str]:
-    """An alarm that is OK, which a test may trip; its name."""
-    name = f"alarm-{uuid.uuid4().hex[:8]}"
-    client("cloudwatch").put_metric_alarm(
-        AlarmName=name,
-        Namespace="Nobody",
-        MetricName="Nothing",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="ignore",
-    )
-    client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="OK", StateReason="quiet")
-    yield name
-    client("cloudwatch").delete_alarms(AlarmNames=[name])
-
-
-@pytest.fixture
 def both_serve(ask: Any, wrong: Any, eventually: Any, describe: Any) -> Callable[..., None]:
     """Wait until a second fleet has instances beside the first."""
 
@@ -137,21 +117,21 @@ def test_an_alarm_takes_the_shift_back(
     settled: Any,
     later: Any,
     under_load: Any,
-    alarm: str,
+    quiet_alarm: str,
 ) -> None:
     config = config_of(InitialInstanceCount=2)
     name = endpoint_of(config)
 
     with under_load(name) as load:
-        update(name, config_of(InitialInstanceCount=2), _watching(policy, alarm))
+        update(name, config_of(InitialInstanceCount=2), _watching(policy, quiet_alarm))
         both_serve(name)
         later(20)
-        client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="errors")
+        client("cloudwatch").set_alarm_state(AlarmName=quiet_alarm, StateValue="ALARM", StateReason="errors")
         later(30)
         ended = settled(name)
 
     assert (ended["EndpointStatus"], ended["EndpointConfigName"]) == ("InService", config)
-    assert alarm in ended["FailureReason"]
+    assert quiet_alarm in ended["FailureReason"]
     assert ended["ProductionVariants"][0]["CurrentInstanceCount"] == 2
     assert load.lost == []
 
@@ -166,16 +146,16 @@ def test_a_bake_after_the_last_batch_can_still_take_all_of_it_back(
     eventually: Any,
     settled: Any,
     later: Any,
-    alarm: str,
+    quiet_alarm: str,
 ) -> None:
     config = config_of(InitialInstanceCount=2)
     name = endpoint_of(config)
-    update(name, config_of(InitialInstanceCount=2), _watching(_ROLLING, alarm))
+    update(name, config_of(InitialInstanceCount=2), _watching(_ROLLING, quiet_alarm))
     both_serve(name)
     later(310)  # the second batch is there, and one old instance is gone
     assert describe(name)["ProductionVariants"][0]["CurrentInstanceCount"] == 1
 
-    client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="errors")
+    client("cloudwatch").set_alarm_state(AlarmName=quiet_alarm, StateValue="ALARM", StateReason="errors")
     later(20)
 
     ended = settled(name)
@@ -191,17 +171,17 @@ def test_a_roll_back_without_capacity_says_so(
     both_serve: Any,
     settled: Any,
     later: Any,
-    alarm: str,
+    quiet_alarm: str,
     wrong: Any,
     ask: Any,
 ) -> None:
     kind = "ml.m5.4xlarge"
     name = endpoint_of(config_of(InitialInstanceCount=2, InstanceType=kind))
-    update(name, config_of(InitialInstanceCount=2, InstanceType=kind), _watching(_ROLLING, alarm))
+    update(name, config_of(InitialInstanceCount=2, InstanceType=kind), _watching(_ROLLING, quiet_alarm))
     both_serve(name)
     later(310)
     wrong(short={kind: 0})
-    client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="errors")
+    client("cloudwatch").set_alarm_state(AlarmName=quiet_alarm, StateValue="ALARM", StateReason="errors")
     later(20)
 
     ended = settled(name)
@@ -230,11 +210,11 @@ def test_a_deployment_has_an_end(
 
 
 def test_inf1_shifts_all_at_once_whatever_is_asked(
-    config_of: Any, endpoint_of: Any, update: Any, settled: Any, alarm: str
+    config_of: Any, endpoint_of: Any, update: Any, settled: Any, quiet_alarm: str
 ) -> None:
     name, coming = endpoint_of(config_of(InstanceType="ml.inf1.xlarge")), config_of(InstanceType="ml.inf1.xlarge")
 
-    update(name, coming, _watching(_CANARY, alarm))
+    update(name, coming, _watching(_CANARY, quiet_alarm))
 
     ended = settled(name)
     assert ended["EndpointConfigName"] == coming
