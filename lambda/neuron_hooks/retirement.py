@@ -101,8 +101,10 @@ def judge(items: Sequence[Item], *, now: int, keep_seconds: int, grace_seconds: 
     :param grace_seconds: how long it stays retiring before its objects go.
     """
     entries = [entry(item) for item in items if is_artifact(item)]
-    why = {one.key: _own_reason(one, now, keep_seconds) for one in entries}
+    why = {one.key: _own_reason(one) for one in entries}
     why |= {key: reason for key, reason in _referred(items).items() if not why.get(key)}
+    # Who refers to it says more than when it was used.
+    why |= {one.key: _recent(one, now, keep_seconds) for one in entries if not why[one.key]}
     # A part is kept by its wholes, and those perhaps by others.
     kept = [one for one in entries if why[one.key] and not one.deleting]
     by_key = {one.key: one for one in entries}
@@ -120,21 +122,31 @@ def stuck(entries: Iterable[Entry], *, now: int, after_seconds: int) -> list[Ent
     return [one for one in entries if one.state == registry.COMPILING and one.lease_expires + after_seconds < now]
 
 
-def _own_reason(one: Entry, now: int, keep_seconds: int) -> str:
+def _own_reason(one: Entry) -> str:
     """Why an artifact is kept by what its own item says; empty where it does not."""
     if one.used_by:
-        return f"used by {', '.join(user.rpartition('|')[2] for user in one.used_by[:3])}"
+        return f"used by {', '.join(map(_user, one.used_by[:3]))}"
     if one.state == registry.COMPILING:
         return "compiling"
     if one.state == registry.FAILED:
         return "remembered as failed"
     if one.state != registry.READY:
         return ""
-    if not one.users_since:
-        return "published by a version that did not write down who uses it"
-    if one.last_used + keep_seconds > now:
-        return f"used {max(0, now - one.last_used) // 86400} days ago"
-    return ""
+    return "" if one.users_since else "published by a version that did not write down who uses it"
+
+
+def _user(user: str) -> str:
+    """``Model0301700E of prod-Endpoint-embed``."""
+    stack, _, logical_id = user.partition("|")
+    return f"{logical_id} of {stack.partition('/')[2].partition('/')[0] or stack}"
+
+
+def _recent(one: Entry, now: int, keep_seconds: int) -> str:
+    if one.state != registry.READY or one.last_used + keep_seconds <= now:
+        return ""
+    days = max(0, now - one.last_used) // 86400
+    ago = {0: "within a day", 1: "a day ago"}.get(days, f"{days} days ago")
+    return f"last used {ago}, kept for {keep_seconds // 86400} days"
 
 
 def _referred(items: Iterable[Item]) -> dict[str, str]:

@@ -100,6 +100,20 @@ def test_what_nobody_used_for_thirty_days_retires_and_goes_an_hour_later(put, co
     assert collect() == {}
 
 
+def test_what_is_kept_says_for_whom_before_it_says_since_when(put, hook):
+    put("a", last_used=NOW, used_by={USER})
+    put("b", last_used=NOW - 60)
+    put("c", last_used=NOW - DAY)
+    put("d", last_used=NOW - 2 * DAY)
+    kept = hook.handler({"task": "collect"}, None)["artifacts"]
+    assert {one["key"][0]: one["why"] for one in kept} == {
+        "a": "used by Minilm of models",
+        "b": "last used within a day, kept for 30 days",
+        "c": "last used a day ago, kept for 30 days",
+        "d": "last used 2 days ago, kept for 30 days",
+    }
+
+
 def test_only_what_goes_goes(put, collect, aws, now):
     put("a")
     put("b", last_used=NOW - 29 * DAY)
