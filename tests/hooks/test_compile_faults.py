@@ -68,6 +68,22 @@ class Case:
         failed = {**JOB, "ProcessingJobStatus": "Failed", "FailureReason": "AlgorithmError", "ExitMessage": "no"}
         return {"compile": self.wanted, "error": {"Error": "States.TaskFailed", "Cause": json.dumps(failed)}}
 
+    def try_again(self) -> dict[str, Any]:
+        """The compiler was killed just now; the lease is renewed for a larger host."""
+        self._compiling()
+        lease = {"seconds": 10800, "start_within": 1800, "last_start": 9_999_999_999}
+        ended = int(time.time())
+        failed = {
+            **JOB,
+            "ProcessingJobStatus": "Failed",
+            "FailureReason": "AlgorithmError: , exit code: 137",
+            "ProcessingStartTime": ended - 3000,
+            "ProcessingEndTime": ended,
+        }
+        error = {"Error": "States.TaskFailed", "Cause": json.dumps(failed)}
+        plan = self._load("tries").first([host["type"] for host in self.wanted["hosts"]])
+        return {"compile": {**self.wanted, "lease": lease}, "error": error, "plan": plan}
+
     def join_parts(self) -> dict[str, Any]:
         told = []
         for batch, key in enumerate(PARTS, 1):
@@ -158,6 +174,7 @@ HOOKS = {
     "begin_hit": "begin_compile",
     "register_artifact": "register_artifact",
     "record_failure": "record_failure",
+    "try_again": "record_failure",
     "join_parts": "join_parts",
     "answer_cloudformation": "answer_cloudformation",
     "create": "compiled_model",

@@ -20,7 +20,7 @@ FORMS = {
     "Python": "MemoryError",
     "NumPy": "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 931. GiB for an array",
     "fork": "OSError: [Errno 12] Cannot allocate memory",
-    "ONNX Runtime": "error: model.onnx is no model that ONNX Runtime reads: onnxruntime/core/framework/bfc_arena.cc:376 "
+    "ONNX Runtime": "error: model.onnx is no model that ONNX Runtime reads: onnxruntime/core/framework/bfc_arena.cc "
     "Failed to allocate memory for requested buffer of size 2830172160",
     "C++": "terminate called after throwing an instance of 'std::bad_alloc'",
     "tool": "error: optimum-cli was killed (signal 9), most likely for want of memory",
