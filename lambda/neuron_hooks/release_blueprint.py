@@ -2,9 +2,10 @@
 
 The blueprint (JSON) is what ``neuron_cdk.endpoint.released`` writes: ``endpoint`` (its name), ``model`` and
 ``configuration`` (CreateModel's and CreateEndpointConfig's requests), ``deployment`` (a DeploymentConfig, or null),
-``exclude`` (ExcludeRetainedVariantProperties), ``alarms`` (PutMetricAlarm's requests) and ``service`` (what
-``endpoint_declaration`` reads). ``{model}``, ``{configuration}``, ``{artifact_key}`` and ``{artifact_uri}`` stand for
-what the release decides. Models, configurations and alarms are called as the endpoint, and end in the release's id.
+``exclude`` (ExcludeRetainedVariantProperties), ``alarms`` (PutMetricAlarm's requests), ``service`` (what
+``endpoint_declaration`` reads) and ``tags`` (of model, configuration and endpoint). ``{model}``, ``{configuration}``,
+``{artifact_key}`` and ``{artifact_uri}`` stand for what the release decides. Models, configurations and alarms are
+called as the endpoint, and end in the release's id.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import endpoint_declaration
@@ -38,10 +39,12 @@ class Blueprint:
     deployment: Request | None
     exclude: tuple[Request, ...]
     declaration: Declaration
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    """The member ``Tags`` of requests that create something; empty where there are none."""
 
     def create(self) -> Request:
         """A CreateEndpoint request."""
-        return {"EndpointName": self.endpoint, "EndpointConfigName": self.name}
+        return {"EndpointName": self.endpoint, "EndpointConfigName": self.name, **self.tags}
 
     def update(self, *, back: bool = False) -> Request:
         """An UpdateEndpoint request.
@@ -78,15 +81,17 @@ def fill(release: Release | Released) -> Blueprint:
         service = document["service"]
         # What users wrote into smoke tests is sent as they wrote it.
         service = _filled({**service, "smoke_tests": []}, known) | {"smoke_tests": service["smoke_tests"]}
+        tags = {"Tags": document["tags"]} if document.get("tags") else {}  # an old blueprint has none
         return Blueprint(
             endpoint=endpoint,
             name=name,
-            model=_filled(document["model"], known),
-            configuration=_filled(document["configuration"], known),
+            model={**_filled(document["model"], known), **tags},
+            configuration={**_filled(document["configuration"], known), **tags},
             alarms=tuple(_filled(document["alarms"], known)),
             deployment=_filled(document["deployment"], known),
             exclude=tuple(document["exclude"]),
             declaration=endpoint_declaration.parse(json.dumps(service)),
+            tags=tags,
         )
     except (KeyError, TypeError, ValueError, DeclarationError) as error:
         raise ReleaseError(f"the property Declaration cannot be read ({type(error).__name__}: {error})") from error

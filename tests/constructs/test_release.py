@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, Stack, Tags
 from aws_cdk.assertions import Template
 from botocore.validate import validate_parameters
 
@@ -57,6 +57,7 @@ def templates() -> dict[str, Template]:
                 model=compiled,
                 **{**defaults, **options, **released},  # type: ignore[arg-type]
             )
+    Tags.of(app).add("team", "search")  # after everything is made, as a deployment's are
     return {name: Template.from_stack(stack) for name, stack in stacks.items()}
 
 
@@ -70,6 +71,10 @@ def _spelled(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _spelled(one) for name, one in value.items()}
     return [_spelled(one) for one in value] if isinstance(value, list) else value
+
+
+def _untagged(properties: dict[str, Any]) -> Any:
+    return _spelled({name: value for name, value in properties.items() if name != "Tags"})
 
 
 def _only(template: Template, kind: str) -> Any:
@@ -110,6 +115,7 @@ def test_the_model_is_the_one_cloudformation_would_make(shape: str, templates: d
     made, other = blueprint(templates[f"{shape}-released"])["model"], _only(templates[shape], "AWS::SageMaker::Model")
 
     assert made.pop("ModelName") == "{model}"
+    other.pop("Tags")
     made["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]["S3Uri"] = ""
     other["PrimaryContainer"]["ModelDataSource"]["S3DataSource"]["S3Uri"] = ""
     assert made == other
@@ -121,6 +127,7 @@ def test_so_is_the_configuration(shape: str, templates: dict[str, Template]) -> 
     other = _only(templates[shape], "AWS::SageMaker::EndpointConfig")
 
     assert made.pop("EndpointConfigName") == "{configuration}"
+    other.pop("Tags")
     for each in (*made["ProductionVariants"], *other["ProductionVariants"]):
         each["ModelName"] = ""
     assert made == other
@@ -144,7 +151,7 @@ def test_so_are_the_alarms(shape: str, templates: dict[str, Template]) -> None:
     ours = [{name: value for name, value in one.items() if name != "AlarmName"} for one in json.loads(text)]
     endpoint = _only(templates[shape], "AWS::SageMaker::Endpoint")
     text = json.dumps(
-        [_spelled(one["Properties"]) for one in templates[shape].find_resources("AWS::CloudWatch::Alarm").values()]
+        [_untagged(one["Properties"]) for one in templates[shape].find_resources("AWS::CloudWatch::Alarm").values()]
     )
     text = text.replace(endpoint["EndpointName"], "NAME")
     text = text.replace(json.dumps(endpoint["EndpointConfigName"])[1:-1], "CONFIGURATION")
@@ -190,6 +197,46 @@ def test_a_release_may_change_this_endpoint_and_what_is_called_as_it_is(template
         if actions:
             resources = json.dumps(statement["Resource"])
             assert resources.count(name) == resources.count("arn:"), (actions, resources)
+
+
+@shapes
+def test_what_a_release_makes_has_the_tags_of_what_cloudformation_makes(
+    shape: str, templates: dict[str, Template]
+) -> None:
+    theirs = [_only(templates[shape], f"AWS::SageMaker::{kind}")["Tags"] for kind in ("Model", "EndpointConfig")]
+
+    assert blueprint(templates[f"{shape}-released"])["tags"] == theirs[0] == theirs[1]
+    assert theirs[0] == [{"Key": "team", "Value": "search"}]
+
+
+@shapes
+def test_whoever_creates_the_endpoint_may_let_sagemaker_use_the_key_of_its_volumes(
+    shape: str, templates: dict[str, Template]
+) -> None:
+    made = blueprint(templates[f"{shape}-released"])["configuration"]
+    grants = _of_step(templates[f"{shape}-released"], "kms:CreateGrant")
+
+    assert [one["Condition"] for one in grants] == [{"Bool": {"kms:GrantIsForAWSResource": "true"}}] * len(grants)
+    assert bool(grants) == ("KmsKeyId" in made)
+
+
+def test_a_release_reads_two_files_of_an_artifact_and_lists_none(templates: dict[str, Template]) -> None:
+    (reads,) = _of_step(templates["one-released"], "s3:GetObject")
+
+    assert [json.dumps(one).rpartition("/")[2].rstrip('"]}') for one in reads["Resource"]] == [
+        "golden.json",
+        "manifest.json",
+    ]
+    assert _of_step(templates["one-released"], "s3:ListBucket") == []
+
+
+def _of_step(template: Template, action: str) -> list[dict[str, Any]]:
+    """The statements of the steps' role that name an action."""
+    ((_, role),) = (
+        one for one in template.find_resources("AWS::IAM::Role").items() if one[0].startswith("EndpointReleasesStep")
+    )
+    found = (one for policy in role["Properties"]["Policies"] for one in policy["PolicyDocument"]["Statement"])
+    return [one for one in found if action in one["Action"]]
 
 
 def test_it_passes_the_endpoints_role_to_sagemaker_and_nothing_else(templates: dict[str, Template]) -> None:

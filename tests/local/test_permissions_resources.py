@@ -112,6 +112,45 @@ def test_a_role_is_passed_on_to_the_service_it_is_granted_for(role, acting, mode
     sagemaker.create_model(**model_request(passed))
 
 
+def test_what_is_tagged_as_it_is_created_needs_the_right_to_tag(role, acting, model_request):
+    passed = role(service="sagemaker").arn
+    its = role(allow(["sagemaker:CreateModel", "iam:PassRole"]))
+    request = {**model_request(passed), "Tags": [{"Key": "team", "Value": "search"}]}
+    tagged = f"sagemaker:AddTags on resource: arn:aws:sagemaker:us-east-1:{ACCOUNT}:model/{request['ModelName']}"
+    assert tagged in refusal(acting(its)("sagemaker").create_model, **request)[2]
+    its.may(allow(["sagemaker:CreateModel", "sagemaker:AddTags", "iam:PassRole"]))
+    acting(its)("sagemaker").create_model(**request)
+
+
+def test_whoever_creates_or_updates_an_endpoint_lets_sagemaker_use_the_key_of_its_volumes(
+    role, acting, key, client, settled, model_request
+):
+    request = model_request(role(*ANYTHING, service="sagemaker").arn)
+    name = request["ModelName"]
+    variant = {"VariantName": "Main", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    client("sagemaker").create_model(**request)
+    for configuration in (name, f"{name}-2"):
+        client("sagemaker").create_endpoint_config(
+            EndpointConfigName=configuration, ProductionVariants=[variant], KmsKeyId=key
+        )
+    without, with_it = (
+        role(allow("sagemaker:*")),
+        role(
+            allow("sagemaker:*"),
+            allow("kms:CreateGrant", key, Condition={"Bool": {"kms:GrantIsForAWSResource": "true"}}),
+        ),
+    )
+    asked = {"EndpointName": name, "EndpointConfigName": name}
+    grant = f"kms:CreateGrant on resource: {key}"
+
+    assert grant in refusal(acting(without)("sagemaker").create_endpoint, **asked)[2]
+    acting(with_it)("sagemaker").create_endpoint(**asked)
+    settled(name)  # rights are asked first, whatever became of it
+    other = {**asked, "EndpointConfigName": f"{name}-2"}
+    assert grant in refusal(acting(without)("sagemaker").update_endpoint, **other)[2]
+    client("sagemaker").delete_endpoint(EndpointName=name)
+
+
 def test_a_group_gets_a_launch_template_from_who_may_launch_from_it(role, acting, client, group, launch_template):
     instances = role(service="ec2")
     profile = f"profile-{uuid.uuid4().hex[:8]}"

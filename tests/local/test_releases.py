@@ -37,6 +37,7 @@ STACK = "rel-Endpoint-filetype"
 def document(approval: bool = False) -> dict[str, Any]:
     return {
         "name": "rel",
+        "tags": {"team": "search"},
         "environment": {"account": "000000000000", "region": "us-east-1"},
         "network": {"cidr": "10.40.0.0/16", "availability_zones": 2, "egress": "endpoints-only"},
         "models": {
@@ -187,6 +188,16 @@ def test_the_first_deploy_serves_and_is_the_first_release(platform: Platform) ->
     assert [one["ResourceId"] for one in targets["ScalableTargets"]] == [f"endpoint/{platform.name}/variant/Main"]
     template = platform.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
     assert "AWS::SageMaker::" not in json.dumps(template)
+
+
+def test_what_the_pipeline_makes_has_the_deployments_tags(platform: Platform) -> None:
+    sagemaker = platform.client("sagemaker")
+    (endpoint,) = sagemaker.list_endpoints()["Endpoints"]
+    (configuration,) = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    (model,) = sagemaker.list_models()["Models"]
+
+    for made in (endpoint["EndpointArn"], configuration["EndpointConfigArn"], model["ModelArn"]):
+        assert sagemaker.list_tags(ResourceArn=made)["Tags"] == [{"Key": "team", "Value": "search"}]
 
 
 def test_the_history_can_be_read(platform: Platform) -> None:

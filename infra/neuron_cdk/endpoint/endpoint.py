@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 from pydantic import ValidationError
@@ -292,12 +293,16 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             optional["execution_role_arn"] = self.role.role_arn
             optional["enable_network_isolation"] = True
             optional["vpc_config"] = self._network
-        if not has_local_disks(self._variants):
-            optional["kms_key_id"] = key_arn(self._store.key)
+        if key := self._volume_key():
+            optional["kms_key_id"] = key_arn(key)
         return {
             "production_variants": [self._variant(each) for each in self._variants if not each.shadow],
             **optional,
         }
+
+    def _volume_key(self) -> kms.IKey | None:
+        """What the volumes are encrypted with; none where hosts have disks of their own, which encrypt in hardware."""
+        return None if has_local_disks(self._variants) else self._store.key
 
     def _variant(self, variant: spec.Variant) -> dict[str, Any]:
         weight = variant.weight
@@ -359,11 +364,8 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             model=compiled,
             store=store,
             allow=[
-                *release_rights(self, self.endpoint_name, self.role),
-                # The golden examples of an artifact, which a release asks before it is one.
-                store.objects("artifacts/*", "s3:GetObject", why="which artifact is released is known then"),
-                store.listing("artifacts/*"),
-                golden_rights(self._store, "*"),
+                *release_rights(self, self.endpoint_name, self.role, self._volume_key()),
+                golden_rights(store, "*"),
                 *(self.async_output.rights_of_the_hook() if self.async_output else ()),
             ],
             approval=endpoint.release is not None and endpoint.release.approval,
@@ -391,6 +393,7 @@ class NeuronEndpoint(Construct, EndpointMetrics):
             exclude=retained(scaled=scaled(endpoint)),
             alarms=alarms,
             service=self._declaration(),
+            tagged=self.role,
         )
         releases.declare(made, after=[self.role, *seen])
 

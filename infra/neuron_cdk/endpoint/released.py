@@ -11,10 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jsii
+from aws_cdk import IStableStringProducer, Lazy
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from ..place import arn
+from ..place import arn, key_arn
 from ..roles import Allow
 from .hook import endpoint_rights
 
@@ -32,11 +35,13 @@ def blueprint(
     exclude: Sequence[Mapping[str, Any]],
     alarms: Mapping[str, Mapping[str, Any]],
     service: Mapping[str, Any],
+    tagged: iam.Role,
 ) -> str:
     """The declaration of ``Custom::NeuronRelease``, as JSON. Properties come in the CDK's spelling.
 
     :param alarms: on the new fleet, by their names' endings.
     :param service: what is to be in service and how its size moves, as ``neuron_hooks.endpoint_declaration`` has it.
+    :param tagged: the endpoint's role; what a release makes has the tags that it has.
     """
     watched = [{**as_api(alarm), "AlarmName": f"{CONFIGURATION}-{name}"} for name, alarm in alarms.items()]
     document = {
@@ -48,8 +53,21 @@ def blueprint(
         "alarms": watched,
         "service": service,
     }
-    # ARNs, ids and names, the only tokens in it, need no escape.
-    return json.dumps(document, sort_keys=True)
+    # ARNs, ids and names, the only other tokens in it, need no escape.
+    return f'{json.dumps(document, sort_keys=True)[:-1]}, "tags": {Lazy.string(_Tags(tagged))}}}'
+
+
+@jsii.implements(IStableStringProducer)
+class _Tags:
+    """A role's tags as they are when everything has been tagged, as the API takes them, in JSON."""
+
+    def __init__(self, role: iam.Role) -> None:
+        self._role = role
+
+    def produce(self) -> str:
+        role = self._role.node.default_child
+        assert isinstance(role, iam.CfnRole)
+        return json.dumps(as_api(role.tags.render_tags() or []))
 
 
 def as_api(value: Any) -> Any:
@@ -67,8 +85,11 @@ def _pascal(name: str) -> str:
     return _SPELLED.get(spelled, spelled)
 
 
-def release_rights(scope: Construct, endpoint: str, role: iam.IRole) -> list[Allow]:
-    """What a release does to the endpoint, and what is called as it is."""
+def release_rights(scope: Construct, endpoint: str, role: iam.IRole, key: kms.IKey | None) -> list[Allow]:
+    """What a release does to the endpoint, and what is called as it is.
+
+    :param key: of the volumes, where the configuration names one.
+    """
     made = f"{endpoint}-*"
     models, configurations = (arn(scope, "sagemaker", f"{kind}/{made}") for kind in ("model", "endpoint-config"))
     the_endpoint = arn(scope, "sagemaker", f"endpoint/{endpoint}")
@@ -78,6 +99,8 @@ def release_rights(scope: Construct, endpoint: str, role: iam.IRole) -> list[All
         Allow(["sagemaker:CreateEndpointConfig", "sagemaker:DeleteEndpointConfig"], [configurations], why=_NAMED),
         Allow(["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"], [the_endpoint, configurations], why=_NAMED),
         Allow(["sagemaker:DeleteEndpoint"], [the_endpoint]),
+        # Tags at creation ask for it, too ("Provide permissions for tagging SageMaker resources", SageMaker guide).
+        Allow(["sagemaker:AddTags"], [the_endpoint, models, configurations], why=_NAMED),
         Allow(
             ["sagemaker:ListEndpointConfigs", "sagemaker:ListModels"],
             ["*"],
@@ -88,4 +111,12 @@ def release_rights(scope: Construct, endpoint: str, role: iam.IRole) -> list[All
             [role.role_arn],
             when={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         ),
+        # Of who creates the endpoint, not of its role alone: "kms:CreateGrant (required only if the associated
+        # EndPointConfig has a KmsKeyId specified)" (SageMaker guide, "API Permissions: Actions, Permissions, and
+        # Resources Reference", CreateEndpoint).
+        *([_grant(key)] if key else []),
     ]
+
+
+def _grant(key: kms.IKey) -> Allow:
+    return Allow(["kms:CreateGrant"], [key_arn(key)], when={"Bool": {"kms:GrantIsForAWSResource": "true"}})

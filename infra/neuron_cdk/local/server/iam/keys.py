@@ -18,6 +18,11 @@ def use(action: str, key: str, *, via: str, region: str, account: str, **more: s
     return Check(f"kms:{action}", resources.key_arn(key), context | more)
 
 
+def grant(key: str, *, via: str, region: str, account: str) -> Check:
+    """``kms:CreateGrant`` on ``key`` for a resource of AWS's, such as a volume that the service attaches."""
+    return use("CreateGrant", key, via=via, region=region, account=account, **{"kms:grantisforawsresource": "true"})
+
+
 def of_table(table: str, region: str, account: str) -> list[Check]:
     key = resources.table_key(table)
     if not key:

@@ -7,7 +7,7 @@ action no resource type, the resource is ``*``, so that only a statement on ``*`
 
 from __future__ import annotations
 
-from . import dynamodb, resources, scaling
+from . import dynamodb, keys, resources, scaling
 from .calls import ANY, Call, Needs, UnknownOperationError, both, on, passing, tagging
 from .policies import Check
 
@@ -61,6 +61,15 @@ def _parameters(call: Call) -> list[Check]:
 
 def _execution(call: Call) -> list[Check]:
     return [call.check(call.request["executionArn"])]
+
+
+def _volumes(call: Call) -> list[Check]:
+    """SageMaker makes a grant on the key of the volumes in the caller's name: "kms:CreateGrant (required only if the
+    associated EndPointConfig has a KmsKeyId specified)" (SageMaker guide, "API Permissions: Actions, Permissions, and
+    Resources Reference", CreateEndpoint). That UpdateEndpoint, which brings volumes, too, asks it as well is inferred.
+    """
+    key = resources.volume_key(call.request["EndpointConfigName"])
+    return [keys.grant(key, via="sagemaker", region=call.region, account=call.account)] if key else []
 
 
 _JOB = "processing-job/{ProcessingJobName}"
@@ -140,7 +149,9 @@ TABLE: dict[str, Needs] = {
     "logs:PutLogEvents": _streams,
     "sagemaker:AddTags": on("{ResourceArn}"),
     "sagemaker:CreateEndpoint": both(
-        on("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"), tagging("endpoint/{EndpointName}")
+        on("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+        tagging("endpoint/{EndpointName}"),
+        _volumes,
     ),
     "sagemaker:CreateEndpointConfig": both(
         on("endpoint-config/{EndpointConfigName}"),
@@ -172,7 +183,7 @@ TABLE: dict[str, Needs] = {
     "sagemaker:ListProcessingJobs": ANY,
     "sagemaker:ListTags": on("{ResourceArn}"),
     "sagemaker:StopProcessingJob": on(_JOB),
-    "sagemaker:UpdateEndpoint": on("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"),
+    "sagemaker:UpdateEndpoint": both(on("endpoint/{EndpointName}", "endpoint-config/{EndpointConfigName}"), _volumes),
     "sagemaker:UpdateEndpointWeightsAndCapacities": on("endpoint/{EndpointName}"),
     "sagemaker:UpdateInferenceComponent": on("inference-component/{InferenceComponentName}"),
     "sagemaker:UpdateInferenceComponentRuntimeConfig": on("inference-component/{InferenceComponentName}"),

@@ -12,6 +12,7 @@ from .. import patching
 from ..api import ServiceError
 from ..autoscaling import launching
 from ..autoscaling import store as autoscaling
+from ..sagemaker import store as sagemaker
 
 _tables = patching.original(dynamodb, "_tables")
 _secrets = patching.original(secretsmanager, "_secrets")
@@ -99,6 +100,11 @@ def key_arn(name: str) -> str:
     """The ARN of a KMS key that is named by id, alias or ARN."""
     found = _key(name)
     return str(found["Arn"]) if found else name
+
+
+def volume_key(configuration: str) -> str | None:
+    """The KMS key that an endpoint configuration names for its volumes."""
+    return (sagemaker.endpoint_configs.get(configuration) or {}).get("KmsKeyId")
 
 
 def function_policy(arn: str) -> Any:

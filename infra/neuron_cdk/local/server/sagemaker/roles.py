@@ -73,7 +73,7 @@ def may_start(image: str, *, network: Mapping[str, Sequence[str]] | None, key: s
     if network:
         authorize(caller, _interfaces(network))
     if key:
-        authorize(caller, [_grant(key)])
+        authorize(caller, [keys.grant(key, via="sagemaker", region=store.region(), account=store.account())])
     for wanted in _telling(log_group):
         with suppress(RefusedError):  # nobody hears of it, and it runs all the same (inferred)
             authorize(caller, [wanted])
@@ -109,11 +109,6 @@ def _interfaces(network: Mapping[str, Sequence[str]]) -> Iterator[Check]:
     for kind, ids in (("subnet", network["Subnets"]), ("security-group", network["SecurityGroupIds"])):
         yield from (Check("ec2:CreateNetworkInterface", _arn("ec2", f"{kind}/{id_}")) for id_ in ids)
     yield from (Check(f"ec2:{name}", interface) for name in _OF_INTERFACE)
-
-
-def _grant(key: str) -> Check:
-    more = {"kms:grantisforawsresource": "true"}
-    return keys.use("CreateGrant", key, via="sagemaker", region=store.region(), account=store.account(), **more)
 
 
 def _telling(group: str) -> Iterator[Check]:
