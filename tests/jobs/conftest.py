@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import magika
@@ -209,3 +211,30 @@ def server(compiled: Job) -> Iterator[Server]:
 def stand_ins() -> str:
     """A folder for PATH and PYTHONPATH that stands for a Neuron image: its compiler, torch and torch_neuronx."""
     return str(STAND_INS)
+
+
+@pytest.fixture
+def llama(job: Job) -> Job:
+    """A job for a language model; each engine's tests say the engine, the target and the shapes."""
+    job.request["model"] |= {"name": "llama", "dtype": "bf16", "task": "text-generation"}
+    (job.source / "config.json").write_text('{"model_type": "llama"}')
+    (job.source / "model.safetensors").write_bytes(b"weights")
+    (job.source / "tokenizer.json").write_text("{}")
+    return job
+
+
+@pytest.fixture
+def inference_script(stand_ins: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Job], ModuleType]:
+    """Run a job against the stand-ins; the ``code/inference.py`` that it made, loaded as the container's toolkit does."""
+
+    def load(job: Job) -> ModuleType:
+        assert job.run(path=stand_ins) == 0, job.printed
+        monkeypatch.syspath_prepend(stand_ins)
+        spec = importlib.util.spec_from_file_location("inference", job.output / "code" / "inference.py")
+        assert spec
+        assert spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -290,17 +290,10 @@ class TestInferenceScript:
     """``code/inference.py`` of an artifact, called as the serving container's toolkit calls it."""
 
     @pytest.fixture
-    def load(self, stand_ins: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def load(self, inference_script: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         def script_of(job: Any) -> ModuleType:
-            assert job.run(path=stand_ins) == 0, job.printed
-            monkeypatch.syspath_prepend(stand_ins)
             monkeypatch.delenv("NEURON_RT_NUM_CORES", raising=False)
-            spec = importlib.util.spec_from_file_location("inference", job.output / "code" / "inference.py")
-            assert spec
-            assert spec.loader
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
+            return inference_script(job)
 
         yield script_of
         for name in ("torch", "torch_neuron", "torch_neuronx", "transformers", "sagemaker_inference"):

@@ -20,24 +20,18 @@ from neuron_jobs import memory
 
 
 @pytest.fixture
-def llama(job: Any) -> Any:
+def llama(llama: Any) -> Any:
     """A job for a language model over two cores, with two buckets."""
-    job.request["model"] |= {
-        "name": "llama",
+    llama.request["model"] |= {
         "engine": "nxd-inference",
         "target": "inf2",
         "sdk": "2.31.1",
-        "dtype": "bf16",
         "batch_sizes": [2],
         "sequence_lengths": [16, 8],
         "tensor_parallel": 2,
-        "task": "text-generation",
     }
-    (job.source / "config.json").write_text('{"model_type": "llama"}')
-    (job.source / "model.safetensors").write_bytes(b"weights")
-    (job.source / "tokenizer.json").write_text("{}")
-    (job.source / "generation_config.json").write_text("{}")
-    return job
+    (llama.source / "generation_config.json").write_text("{}")
+    return llama
 
 
 def options(job: Any) -> str:
@@ -145,19 +139,12 @@ class TestServing:
     """``code/inference.py`` of an artifact, called as the serving container's toolkit calls it."""
 
     @pytest.fixture
-    def script(self, llama: Any, stand_ins: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-        assert llama.run(path=stand_ins) == 0, llama.printed
-        monkeypatch.syspath_prepend(stand_ins)
+    def script(self, llama: Any, inference_script: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         monkeypatch.syspath_prepend(str(llama.output / "code"))  # as the toolkit does
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "NEURON_RT_NUM_CORES"):
             monkeypatch.setenv(name, "0")  # so that what the script sets is taken back
             monkeypatch.delenv(name)
-        spec = importlib.util.spec_from_file_location("inference", llama.output / "code" / "inference.py")
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+        yield inference_script(llama)
         ours = ("torch", "transformers", "artifact_files", "sagemaker_inference", "neuronx_distributed_inference")
         for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
             sys.modules.pop(name)

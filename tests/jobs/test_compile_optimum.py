@@ -5,7 +5,6 @@ https://huggingface.co/docs/optimum-neuron/v0.4.1/guides/export_model; the real 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sys
@@ -165,17 +164,10 @@ class TestServing:
     """``code/inference.py`` of an artifact, called as the container's toolkit calls it."""
 
     @pytest.fixture
-    def load(self, stand_ins: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def load(self, inference_script: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         def script_of(job: Any) -> ModuleType:
-            assert job.run(path=stand_ins) == 0, job.printed
-            monkeypatch.syspath_prepend(stand_ins)
             monkeypatch.syspath_prepend(str(job.output / "code"))  # as the toolkit does
-            spec = importlib.util.spec_from_file_location("inference", job.output / "code" / "inference.py")
-            assert spec
-            assert spec.loader
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
+            return inference_script(job)
 
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "NEURON_RT_NUM_CORES"):
             monkeypatch.setenv(name, "0")  # so that what the script sets is taken back

@@ -23,24 +23,18 @@ import pytest
 
 
 @pytest.fixture
-def llama(job: Any) -> Any:
+def llama(llama: Any) -> Any:
     """A job for a language model over four logical cores: two decode and two prefill buckets."""
-    job.request["model"] |= {
-        "name": "llama",
+    llama.request["model"] |= {
         "engine": "vllm",
         "target": "trn2",
         "sdk": "2.32.0",
-        "dtype": "bf16",
         "batch_sizes": [1, 4],
         "sequence_lengths": [256, 1024],
         "tensor_parallel": 4,
-        "task": "text-generation",
     }
-    (job.source / "config.json").write_text('{"model_type": "llama"}')
-    (job.source / "model.safetensors").write_bytes(b"weights")
-    (job.source / "tokenizer.json").write_text("{}")
-    (job.source / "modeling.py").write_text("raise SystemExit('code of the folder')")
-    return job
+    (llama.source / "modeling.py").write_text("raise SystemExit('code of the folder')")
+    return llama
 
 
 def arguments(job: Any) -> str:
