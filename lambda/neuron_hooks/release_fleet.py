@@ -70,7 +70,7 @@ def progress(release: Release, /) -> Progress:
     return _moving(blueprint, seen, release.facts["versions"])
 
 
-def verify(release: Release, /) -> str:
+def verify(release: Release, _seconds: int, /) -> str:
     """Whoever is in service is of the version, and healthy. Each has answered a request before it came into service."""
     blueprint = fleet_blueprint.parse(release.declaration)
     seen = _look(blueprint)

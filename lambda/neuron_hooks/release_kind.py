@@ -97,8 +97,11 @@ class Kind(Protocol):
     def progress(self, release: Release, /) -> Progress:
         """How far the target has come."""
 
-    def verify(self, release: Release, /) -> str:
-        """What is wrong with what is served now; empty when nothing is. It has a quarter of an hour at most."""
+    def verify(self, release: Release, seconds: int, /) -> str:
+        """What is wrong with what is served now; empty when nothing is.
+
+        :param seconds: how long it may wait for what it looks at.
+        """
 
     def settle(self, release: Release, last_good: Released | None, /) -> None:
         """What comes after verification and before promotion, such as registering scaling."""

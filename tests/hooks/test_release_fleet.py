@@ -201,7 +201,7 @@ def test_it_is_done_when_all_are_of_the_version(fleet: Fleet) -> None:
     release = fleet.applied(fleet.release())
     fleet.world.pass_time()
     assert fleet.kind.progress(release).kind == "done"
-    assert (fleet.versions(), fleet.kind.verify(release)) == (["2"] * 4, "")
+    assert (fleet.versions(), fleet.kind.verify(release, 800)) == (["2"] * 4, "")
 
 
 def test_instances_that_start_are_waited_for(fleet: Fleet) -> None:
@@ -280,13 +280,13 @@ def test_failures_before_a_release_that_refreshes_nobody_do_not_count(fleet: Fle
 
 def test_instances_of_another_version_are_a_problem(fleet: Fleet) -> None:
     release = fleet.applied(fleet.release())
-    assert f"{GROUP}: i-{GROUP}-0, i-{GROUP}-1 do not run launch template version 2" in fleet.kind.verify(release)
+    assert f"{GROUP}: i-{GROUP}-0, i-{GROUP}-1 do not run launch template version 2" in fleet.kind.verify(release, 800)
 
 
 def test_an_instance_that_is_not_healthy_is_a_problem(fleet: Fleet) -> None:
     release = fleet.applied(fleet.release(OLD_KEY))
     fleet.world.groups[GROUP].ill = {f"i-{GROUP}-1"}
-    assert fleet.kind.verify(release) == f"{GROUP}: i-{GROUP}-1 are not healthy"
+    assert fleet.kind.verify(release, 800) == f"{GROUP}: i-{GROUP}-1 are not healthy"
 
 
 # The way back

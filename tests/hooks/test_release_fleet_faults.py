@@ -42,7 +42,7 @@ class Machine:
         fields = {name: getattr(release, name) for name in release.__dataclass_fields__}
         release = self.fleet.frame.Release(**{**fields, "facts": dict(facts)})
         if self._until(lambda: self.fleet.kind.progress(release)) == "done" and not self._step(
-            lambda: self.fleet.kind.verify(release)
+            lambda: self.fleet.kind.verify(release, 800)
         ):
             served = self.fleet.released(NEW_KEY, version=release.facts["versions"]["lt-0123456789abcdef0"])
             self._step(lambda: self.fleet.kind.tidy([served, self.last_good]))

@@ -259,6 +259,36 @@ def test_a_deploy_that_takes_too_long_fails_and_is_taken_back(stack: Releases) -
     assert stack.aws.serves() == key(1)
 
 
+@pytest.mark.parametrize(
+    ("left", "seconds"), [(3000, 800), (100, 220), (-600, 0)], ids=["in time", "late", "tried again after all"]
+)
+def test_verification_ends_before_cloudformation_stops_waiting(
+    stack: Releases, monkeypatch: pytest.MonkeyPatch, left: int, seconds: int
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(stack.module.KIND, "verify", lambda _release, seconds: given.append(seconds) or "")
+    asked = stack.deploy(2, kind="Update")
+    for step in ("acquire", "apply"):
+        stack.step("request-2", asked, {"next": step})
+    stack.aws.sleep(100)
+    stack.step("request-2", asked, {"next": "progress"})
+
+    stack.step("request-2", {**asked, "deadline": stack.aws.now + left}, {"next": "verify"})
+
+    assert given == [seconds]
+
+
+def test_verification_that_nobody_waits_for_has_all_the_time_there_is(
+    stack: Releases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(stack.module.KIND, "verify", lambda _release, seconds: given.append(seconds) or "")
+
+    stack.run("artifact-2", stack.artifact(2))
+
+    assert given == [800]
+
+
 def test_a_deploy_that_waits_in_vain_for_another_fails(stack: Releases) -> None:
     begin(stack, "artifact-2", stack.artifact(2))
 
