@@ -225,7 +225,7 @@ def llama(job: Job) -> Job:
 
 @pytest.fixture
 def inference_script(stand_ins: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Job], ModuleType]:
-    """Run a job against the stand-ins; the ``code/inference.py`` that it made, loaded as the container's toolkit does."""
+    """Run a job against the stand-ins; its ``code/inference.py``, loaded as the container's toolkit does."""
 
     def load(job: Job) -> ModuleType:
         assert job.run(path=stand_ins) == 0, job.printed
