@@ -141,7 +141,7 @@ UNUSED = (
 
 @dataclass
 class Kind:
-    """All roles that have one logical id, in whatever stack."""
+    """All roles that have one logical id, in whatever stack; grants are ``action on resources``, see ``general``."""
 
     used: set[str] = field(default_factory=set)
     granted: set[str] = field(default_factory=set)
@@ -166,14 +166,40 @@ def kind_of(logical_id: str) -> str:
 
 
 def _add(kind: Kind, role: Mapping[str, Any]) -> None:
-    used, unused = ({one.partition(" on ")[0] for one in role[name]} for name in ("used", "unused"))
+    used, unused = ({general(one) for one in role[name]} for name in ("used", "unused"))
     kind.used |= used
     kind.granted |= used | unused
     kind.refused |= set(role["refused"])
 
 
-def why(kind: str, action: str) -> str | None:
+_OWN_BUCKET = re.compile(r"[a-z0-9-]+-[0-9a-f]{13}")
+"""A bucket of a stack, as CloudFormation names it."""
+_NAMED = re.compile(r"(?P<kind>[A-Za-z-]+[:/]).*?(?P<all>/\*|:\*)?")
+
+
+def general(grant: str) -> str:
+    """A grant as the roles of one kind all have it: what has another name in each stack is ``*``."""
+    action, _, resources = grant.partition(" on ")
+    return f"{action} on {', '.join(sorted({_general(one) for one in resources.split(', ')}))}"
+
+
+def _general(resource: str) -> str:
+    parts = resource.split(":", 5)
+    if len(parts) < 6:
+        return resource
+    service, rest = parts[2], parts[5]
+    if service == "s3":
+        bucket, slash, path = rest.partition("/")
+        if not _OWN_BUCKET.fullmatch(bucket):
+            return "s3:a source"
+        return f"s3:*{slash}{re.sub('[0-9a-f]{64}', '*', path)}"
+    named = _NAMED.fullmatch(rest)
+    return f"{service}:{named['kind']}*{named['all'] or ''}" if named else f"{service}:*"
+
+
+def why(kind: str, grant: str) -> str | None:
     """Why the roles of this kind may do what they never do here."""
+    action = grant.partition(" on ")[0]
     found = (one for one in UNUSED if action in one.actions and re.fullmatch(one.roles, kind))
     return next((one.why for one in found), None)
 
@@ -181,7 +207,7 @@ def why(kind: str, action: str) -> str | None:
 def unexplained(kinds: Mapping[str, Kind]) -> list[str]:
     """The grants that no role of a kind used and nobody has a reason for."""
     return sorted(
-        f"{name}: {action}" for name, kind in kinds.items() for action in kind.unused if why(name, action) is None
+        f"{name}: {grant}" for name, kind in kinds.items() for grant in kind.unused if why(name, grant) is None
     )
 
 
@@ -193,11 +219,12 @@ def page(kinds: Mapping[str, Kind]) -> str:
     ]
     for name, kind in sorted(kinds.items()):
         parts.append(f"## {name}")
-        parts.append("Used: " + (", ".join(f"`{action}`" for action in sorted(kind.used)) or "nothing") + ".")
+        actions = sorted({grant.partition(" on ")[0] for grant in kind.used})
+        parts.append("Used: " + (", ".join(f"`{action}`" for action in actions) or "nothing") + ".")
         reasons: dict[str, list[str]] = defaultdict(list)
-        for action in sorted(kind.unused):
-            reasons[why(name, action) or "**no reason**"].append(f"`{action}`")
-        rows = [f"| {', '.join(actions)} | {reason} |" for reason, actions in reasons.items()]
+        for grant in sorted(kind.unused):
+            reasons[why(name, grant) or "**no reason**"].append(f"`{grant}`")
+        rows = [f"| {', '.join(grants)} | {reason} |" for reason, grants in reasons.items()]
         if rows:
             parts.append("\n".join(["| never used here | why it is granted |", "|---|---|", *rows]))
         if kind.refused:
