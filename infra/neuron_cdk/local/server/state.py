@@ -3,6 +3,9 @@
 A reader finds the old file or the new one, never parts of both, at whatever moment the server dies. Contents are
 written before the file that needs them and removed after it no longer does. A file that does not match its own
 checksum (a power failure), or that another version wrote, is as good as none: the server starts clean.
+
+Executions that have ended are such contents, too: their histories are most of the state, and a save that wrote all of
+them again kept the event loop from everything else.
 """
 
 from __future__ import annotations
@@ -17,13 +20,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 from ministack import app
 from ministack.core import persistence
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
-from ministack.services import lambda_svc, s3
+from ministack.services import cloudformation, cloudwatch_logs, lambda_svc, s3, stepfunctions
 
 from . import application_autoscaling, clock, patching
 from .autoscaling import saved as autoscaling
@@ -39,7 +44,7 @@ _services = patching.original(app, "_build_persistence_save_dict")
 _modules = patching.original(app, "_state_map")
 _module = patching.original(app, "_get_module")
 
-_FORMAT = 1
+_FORMAT = 2
 _INLINE = 1024
 _ATTEMPTS = 50
 _OURS: dict[str, Any] = {
@@ -58,8 +63,10 @@ _folder: Path
 _coming: asyncio.Future[None] | None = None
 _rested_at = 0.0
 _lock = threading.Lock()
-_written: dict[int, tuple[bytes, str]] = {}
-"""Contents of the last save by identity: what has not changed is not hashed again."""
+_written: dict[int, tuple[Any, Any, str]] = {}
+"""Contents of the last save by identity, as they were, with their hash: what has not changed is not hashed again."""
+
+_NO_COPIES = SimpleNamespace(deepcopy=lambda value: value)
 
 
 def configure(folder: Path) -> None:
@@ -120,9 +127,9 @@ def _write() -> None:
     contents = _Contents(_folder / "contents")
     # Auto Scaling works in a thread of its own, on its records and on EC2's: neither without the other.
     with autoscaling.at_rest():
-        services = {name: _settled(read) for name, read in _services().items() if name != "s3"}
+        services = {name: _settled(read) for name, read in _services().items() if name not in _BY_US}
         services |= {name: _settled(module.get_state) for name, module in _OURS.items()}
-    services["s3"] = _buckets()
+        services |= {name: _settled(read) for name, read in _BY_US.items()}
     whole = {"format": _FORMAT, "ministack": patching.MINISTACK, "services": services}
     text = _settled(lambda: json.dumps(whole, default=contents.encode))
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -165,6 +172,34 @@ def _buckets() -> dict[str, Any]:
     return {name: value for name, value in vars(s3).items() if isinstance(value, kinds)}
 
 
+def _as_it_is(read: Any) -> dict[str, Any]:
+    """What one of ministack's ``get_state`` gives, less the copies it makes of it, which take longer than to write it.
+
+    For those that only copy, of services that change on the event loop, or where half a change does no harm.
+    """
+    state: dict[str, Any] = FunctionType(read.__code__, {**read.__globals__, "copy": _NO_COPIES})()
+    return state
+
+
+def _machines() -> dict[str, Any]:
+    """Step Functions. A history only grows, and what is in it stays as it is: a copy of the list is a copy of it."""
+    state = _as_it_is(stepfunctions.get_state)
+    executions = AccountRegionScopedDict()
+    for key, execution in list(state["executions"]._data.items()):
+        whole = {**execution, "events": [*execution["events"]]}
+        executions._data[key] = whole if whole["status"] == "RUNNING" else _Ended(execution, whole)
+    return {**state, "executions": executions}
+
+
+_BY_US: dict[str, Callable[[], dict[str, Any]]] = {
+    "s3": _buckets,
+    "stepfunctions": _machines,
+    "cloudformation": lambda: _as_it_is(cloudformation.get_state),
+    "cloudwatch_logs": lambda: _as_it_is(cloudwatch_logs.get_state),
+}
+"""Services of ministack of which is saved what is there, and not what ministack makes of it."""
+
+
 def _settled(read: Callable[[], Any]) -> Any:
     """``read()``, again when another thread (an execution, a job) changed a table under it."""
     for _ in range(_ATTEMPTS):
@@ -176,30 +211,52 @@ def _settled(read: Callable[[], Any]) -> Any:
     raise RuntimeError("the state does not hold still to be saved")
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An execution that nothing runs any more, ``whole`` as it was when the save began."""
+
+    execution: dict[str, Any]
+    whole: dict[str, Any]
+
+    def now(self) -> dict[str, Any]:
+        """What tells whether it has changed since another save: its end is told in several steps."""
+        return {**self.whole, "events": len(self.whole["events"])}
+
+    def text(self) -> bytes:
+        return json.dumps(self.whole, default=_encode_scoped).encode()
+
+
 class _Contents:
-    """Large byte strings, each in a file named after its hash."""
+    """Large byte strings and executions that have ended, each in a file named after its hash."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen: dict[int, tuple[bytes, str]] = {}
+        self._seen: dict[int, tuple[Any, Any, str]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def encode(self, value: Any) -> Any:
         """What JSON cannot hold: the tables of ministack, bytes, sets and tuples used as keys."""
         if isinstance(value, bytes) and len(value) > _INLINE:
-            return {"__content__": self._keep(value)}
+            return {"__content__": self._keep(value, value, lambda: value)}
+        if isinstance(value, _Ended):
+            return {"__ended__": self._keep(value.execution, value.now(), value.text)}
         if isinstance(value, set | frozenset):
             return {"__set__": sorted(value)}
         return _encode_scoped(value)
 
-    def _keep(self, value: bytes) -> str:
+    def _keep(self, value: Any, now: Any, content: Callable[[], bytes]) -> str:
+        """The hash of the ``content`` of ``value``, which is ``now`` like that, once it is in its file."""
         known = _written.get(id(value))
-        digest = known[1] if known and known[0] is value else hashlib.sha256(value).hexdigest()
-        self._seen[id(value)] = (value, digest)
+        if known and known[0] is value and known[1] == now and (self._folder / known[2]).exists():
+            self._seen[id(value)] = known
+            return known[2]
+        data = content()
+        digest = hashlib.sha256(data).hexdigest()
+        self._seen[id(value)] = (value, now, digest)
         file = self._folder / digest
         if not file.exists():
             coming = file.with_suffix(".coming")
-            coming.write_bytes(value)
+            coming.write_bytes(data)
             os.replace(coming, file)
         return digest
 
@@ -207,7 +264,7 @@ class _Contents:
         """Remove the contents that the state written last does not need."""
         _written.clear()
         _written.update(self._seen)
-        needed = {digest for _, digest in self._seen.values()}
+        needed = {digest for _, _, digest in self._seen.values()}
         for file in self._folder.iterdir():
             if file.name not in needed:
                 file.unlink()
@@ -215,10 +272,16 @@ class _Contents:
 
 def _decode(value: dict[str, Any]) -> Any:
     if "__content__" in value:
-        content = (_folder / "contents" / value["__content__"]).read_bytes()
-        if hashlib.sha256(content).hexdigest() != value["__content__"]:
-            raise ValueError(f"the content {value['__content__']} is damaged")
-        return content
+        return _content(value["__content__"])
+    if "__ended__" in value:
+        return json.loads(_content(value["__ended__"]), object_hook=_decode_scoped)
     if "__set__" in value:
         return set(value["__set__"])
     return _decode_scoped(value)
+
+
+def _content(digest: str) -> bytes:
+    content = (_folder / "contents" / digest).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"the content {digest} is damaged")
+    return content
