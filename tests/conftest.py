@@ -7,6 +7,9 @@ import signal
 
 import botocore.loaders
 
+# What runs the tests of all folders, where several processes do, loads this file and no folder's own.
+pytest_plugins = ["tests.local.permissions_report"]
+
 # A shell that starts the tests in the background has them, and all they start, ignore the signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,7 +17,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from neuron_cdk.local import EmbeddedAws
-from tests.local import rights
 from tests.local.auto_scaling_groups import (  # noqa: F401
     activities,
     controlled,
@@ -51,42 +47,6 @@ from tests.local.stacks import operate, operate_on, reason  # noqa: F401
 _REGION = "us-east-1"
 
 Clients = Callable[[str], Any]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Every embedded AWS of this run leaves what its roles did in one folder."""
-    if rights.REPORTS not in os.environ:
-        folder = os.environ[rights.REPORTS] = tempfile.mkdtemp(prefix="neuron-cdk-permissions-")
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """After a run of all of these tests: what each role used and never used, and what nobody has a reason for."""
-    if not _is_whole(terminalreporter.stats):
-        return
-    kinds = rights.read(Path(os.environ[rights.REPORTS]))
-    page = config.cache.mkdir("permissions") / "permissions.md"
-    page.write_text(rights.page(kinds))
-    terminalreporter.section("permissions")
-    terminalreporter.line(f"what each of {len(kinds)} roles used, and never used and why: {page}")
-    for line in rights.unexplained(kinds):
-        terminalreporter.line(f"granted and never used, with no reason in tests/local/rights.py: {line}")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Such a run fails when there are any."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    whole = reporter is not None and _is_whole(reporter.stats)
-    if whole and rights.unexplained(rights.read(Path(os.environ[rights.REPORTS]))) and session.exitstatus == 0:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def _is_whole(stats: dict[str, list[Any]]) -> bool:
-    """Whether every file of this folder ran, and nothing of it failed or was left out."""
-    ran = {Path(report.nodeid.partition("::")[0]).name for report in stats.get("passed", [])}
-    return not stats.get("deselected") and ran >= {file.name for file in Path(__file__).parent.glob("test_*.py")}
 
 
 @pytest.fixture(scope="session")
