@@ -16,6 +16,8 @@ AWS_FREE := env -u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u 
 READY := .venv/ready
 CHECKOV := .venv/checkov/bin/checkov
 DEPLOYMENT ?= deployments/local.yaml
+# Tests of one file share what they deploy, so a file runs in one process.
+TEST_PROCESSES ?= 2
 
 .PHONY: help setup deploy-local destroy-local test style lint format bench docs snapshots clean
 
@@ -43,7 +45,7 @@ destroy-local: $(READY) ## Stop the embedded AWS and remove everything it left
 	@rm -rf .local
 
 test: style $(CHECKOV) ## Run every check and every test
-	@$(AWS_FREE) python -m pytest
+	@$(AWS_FREE) python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 style: $(READY)
 	@ruff format --check --quiet . || { echo "make format puts these in the project's format" >&2; exit 1; }
