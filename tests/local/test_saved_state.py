@@ -316,6 +316,57 @@ def test_an_execution_that_the_kill_interrupted_has_failed_and_its_rule_was_told
     assert error == b"States.ServiceRestart"
 
 
+@pytest.fixture
+def passing(eventually: Any) -> Callable[[Clients, str], dict[str, Any]]:
+    """Run an execution of that name of a machine that passes its input on; how it is described at its end."""
+
+    def run(client: Clients, name: str) -> dict[str, Any]:
+        step_functions = client("stepfunctions")
+        definition = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
+        machine = step_functions.create_state_machine(
+            name="passing", definition=json.dumps(definition), roleArn="arn:aws:iam::000000000000:role/neuron"
+        )["stateMachineArn"]
+        arn = step_functions.start_execution(stateMachineArn=machine, name=name, input='{"x": 1}')["executionArn"]
+        eventually(lambda: step_functions.describe_execution(executionArn=arn)["status"] == "SUCCEEDED")
+        return ended(client, arn)
+
+    return run
+
+
+def ended(client: Clients, arn: str) -> dict[str, Any]:
+    described: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=arn)
+    history = client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+    return {name: described[name] for name in ("executionArn", "status", "input", "output")} | {"events": history}
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_an_execution_that_ended_comes_back_with_its_history(
+    end: str, own_aws: EmbeddedAws, kill: Any, again: Any, operate_on: Any, passing: Any
+) -> None:
+    client = again()
+    before = passing(client, "once")
+    operate_on(client, "create", "saving", _bucket("saving"))
+    operate_on(client, "create", "saving-again", _bucket("saving-again"))
+
+    own_aws.down() if end == "stop" else kill()
+    client = again()
+
+    assert ended(client, before["executionArn"]) == before
+
+
+def test_an_execution_that_ended_is_written_once(again: Any, operate_on: Any, passing: Any, tmp_path: Path) -> None:
+    client = again()
+    passing(client, "once")
+    operate_on(client, "create", "first", _bucket("first"))
+    contents = tmp_path / "state" / "aws" / "saved" / "contents"
+    written = {file.name: file.stat().st_mtime_ns for file in contents.iterdir()}
+
+    operate_on(client, "create", "second", _bucket("second"))
+
+    assert {file.name: file.stat().st_mtime_ns for file in contents.iterdir()} == written
+    assert len(written) == 1
+
+
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_endpoints_serve_again_without_their_artifact(
     end: str,
