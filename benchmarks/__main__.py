@@ -40,7 +40,7 @@ cdk.CfnWaitConditionHandle(stack, "Nothing")
 app.synth()
 """
 BARE_CLIENT = "import boto3; boto3.client('stepfunctions', region_name='us-east-1')"
-HOOK_CLIENT = "import neuron_hooks.compiled_model; from neuron_hooks import aws; aws.client('stepfunctions')"
+HOOK_CLIENT = "import neuron_hooks.compile.compiled_model; from neuron_hooks import aws; aws.client('stepfunctions')"
 HOOK_SETTINGS = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",

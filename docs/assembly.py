@@ -132,7 +132,9 @@ MAIN: Mapping[str, Callable[[Named], list[str]]] = {
     "AWS::EC2::VPCEndpoint": _count("VPC endpoint"),
     "AWS::EC2::FlowLog": _count("Flow log"),
     "AWS::StepFunctions::StateMachine": _machines,
-    "AWS::Lambda::Function": _each(lambda function: f"Lambda {str(function['Handler']).split('.')[1]}"),
+    "AWS::Lambda::Function": _each(
+        lambda function: f"Lambda {str(function['Handler']).split('.', 1)[1].rpartition('.')[0]}"
+    ),
     "AWS::Events::Rule": _count("EventBridge rule"),
     "AWS::EC2::LaunchTemplate": _each(_launch_template),
     "AWS::EC2::PlacementGroup": _each(lambda group: f"Placement group: {group['Strategy']}"),

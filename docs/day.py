@@ -15,7 +15,11 @@ from functools import partial
 from typing import Any
 
 from neuron_cdk import spec
-from neuron_hooks import capacity, fleet_events, fleet_scaling, fleet_seen, fleet_settings, fleet_state
+from neuron_hooks.fleet import capacity, events
+from neuron_hooks.fleet import scaling as fleet_scaling
+from neuron_hooks.fleet import seen as fleet_seen
+from neuron_hooks.fleet import settings as fleet_settings
+from neuron_hooks.fleet import state as fleet_state
 
 MIDNIGHT = 1_800_057_600  # of some day, in epoch seconds
 MINUTES = 24 * 60
@@ -152,7 +156,7 @@ class World:
             return []
         taken[0].ends_at = self._minute + _NOTICE
         detail = {"instance-id": taken[0].id, "instance-action": "terminate"}
-        return [{"detail-type": fleet_events.INTERRUPTION, "detail": detail, **self._time()}]
+        return [{"detail-type": events.INTERRUPTION, "detail": detail, **self._time()}]
 
     def _end(self) -> None:
         """What EC2 takes, when it has said so."""
@@ -198,9 +202,9 @@ class World:
     # -- The controller ------------------------------------------------------------------------------------------------
 
     def _run(self, event: Mapping[str, Any]) -> None:
-        """As ``neuron_hooks.fleet_controller`` runs, without AWS: look, learn, scale, decide, act."""
+        """As ``neuron_hooks.fleet.controller`` runs, without AWS: look, learn, scale, decide, act."""
         seen = self._seen()
-        state = fleet_events.learn(self.fleet, self._state, seen, event, self._now())
+        state = events.learn(self.fleet, self._state, seen, event, self._now())
         if self.fleet.scaling and event["detail-type"] == "Scheduled Event":
             serving = sum(one.serving for group in seen.groups.values() for one in group.instances)
             minutes = self._utilization[-fleet_scaling.MINUTES :]

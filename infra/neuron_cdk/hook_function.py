@@ -53,7 +53,7 @@ class HookFunction(Construct):
     Every hook ships in one asset (under 300 KB), so shared code is never copied; a role a function, so that each can
     do what it does and nothing else. No managed policy: the only right a hook starts with is to write its own log.
 
-    :param entry: the module in ``neuron_hooks``; its ``handler`` is called.
+    :param entry: the module in ``neuron_hooks``, with its package: ``fleet.controller``; its ``handler`` is called.
     :param allow: what the hook may do beside logging.
     """
 

@@ -71,7 +71,7 @@ class RecordFailure:
 
 @dataclass(frozen=True)
 class FleetController:
-    """``fleet``: JSON, as ``fleet_settings`` reads it."""
+    """``fleet``: JSON, as ``fleet.settings`` reads it."""
 
     registry_table: str
     fleet: str

@@ -18,7 +18,7 @@ from .request import SourceFile
 
 _CHUNK = 1 << 20
 _MOST_IN_PYTHON = 32 << 20  # bytes; a CRC in Python alone does some 5 MB/s
-_READY = "_READY"  # says that an upload is whole (neuron_hooks.source_changed), and is no part of the model
+_READY = "_READY"  # says that an upload is whole (neuron_hooks.compile.source_changed), and is no part of the model
 _CHANGED = "the model's files were changed while the compile began: start it again when nobody uploads"
 
 

@@ -1,5 +1,5 @@
 """``golden.json`` of an artifact, as a job writes it, and how far an answer may be off. The form is in
-``neuron_hooks.golden``, which reads it.
+``neuron_hooks.endpoint.golden``, which reads it.
 """
 
 from __future__ import annotations

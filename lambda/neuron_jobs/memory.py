@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 TOO_LITTLE = "error: out of memory: the compile needs more than this host has"
-"""The last line of the exit message of such a job. ``neuron_hooks.failure`` looks for it."""
+"""The last line of the exit message of such a job. ``neuron_hooks.compile.failure`` looks for it."""
 
 # What is printed of a process that was killed (signal 9), or that was refused more.
 _KILLED = re.compile(

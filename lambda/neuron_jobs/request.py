@@ -1,4 +1,4 @@
-"""What a compile job is asked for: ``request.json``, as ``neuron_hooks.begin_compile`` writes it."""
+"""What a compile job is asked for: ``request.json``, as ``neuron_hooks.compile.begin_compile`` writes it."""
 
 from __future__ import annotations
 

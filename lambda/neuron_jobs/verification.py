@@ -3,7 +3,8 @@
 Where its programs can run on this host, every one is loaded and asked every example that fits it, fewer rows padded as
 the server pads them. Where they cannot (a program for a NeuronCore, on a host that has none), the model itself is asked
 on the CPU. Either way the examples go into the artifact's ``golden.json`` with the right answers, and whoever serves
-the artifact asks them again (``neuron_hooks.golden`` gives the form of that file, ``examples`` where they come from).
+the artifact asks them again (``neuron_hooks.endpoint.golden`` gives the form of that file, ``examples`` where they come
+from).
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ import json
 import pytest
 
 HOOKS = {
-    "Answer": "answer_cloudformation",
-    "Begin": "begin_compile",
-    "CompiledModel": "compiled_model",
-    "HousekeepingHook": "housekeeping",
-    "Join": "join_parts",
-    "RecordFailure": "record_failure",
-    "Register": "register_artifact",
+    "Answer": "compile.answer_cloudformation",
+    "Begin": "compile.begin_compile",
+    "CompiledModel": "compile.compiled_model",
+    "HousekeepingHook": "housekeeping.hook",
+    "Join": "compile.join_parts",
+    "RecordFailure": "compile.record_failure",
+    "Register": "compile.register_artifact",
 }
 
 

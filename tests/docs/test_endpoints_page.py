@@ -19,8 +19,8 @@ from neuron_cdk.local.server.sagemaker import faults
 from neuron_cdk.spec import endpoints
 from neuron_cdk.spec.checks import endpoint_models, rollouts
 from neuron_cdk.spec.hosting import MOST_GB, MOST_S
-from neuron_hooks import endpoint_smoke, endpoint_verification
-from neuron_hooks.endpoint_seen import Endpoint
+from neuron_hooks.endpoint import smoke, verification
+from neuron_hooks.endpoint.seen import Endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "endpoints.md").read_text()
@@ -62,7 +62,7 @@ def test_shares_are_those_of_the_rules(kind):
 
 
 def test_counts_are_those_of_the_rules():
-    assert (endpoint_models._MOST_POOLS, rollouts._MOST_ALARMS, endpoint_smoke._MEASURED) == (5, 10, 3)
+    assert (endpoint_models._MOST_POOLS, rollouts._MOST_ALARMS, smoke._MEASURED) == (5, 10, 3)
     assert "in your order: up to five" in PROSE
     assert "ten in all" in PROSE
     assert "the best of up to three counts" in PROSE
@@ -125,7 +125,7 @@ def test_the_endpoint_that_is_tried_out_has_the_name_that_is_shown():
 
 def test_a_silent_roll_back_is_told_in_the_words_that_are_shown():
     seen = Endpoint("InService", "OLD", "", 0.0, {}, {})
-    told = endpoint_verification.endpoint_problem(seen, "NEW", None)
+    told = verification.endpoint_problem(seen, "NEW", None)
     before, between, after = re.split("OLD|NEW", told)
     shown = " ".join(PAGE.partition("```text\n")[2].partition("```")[0].split())
     assert re.search(f"{re.escape(before)}\\S+{re.escape(between)}\\S+{re.escape(after)}", shown)

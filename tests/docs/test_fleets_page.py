@@ -10,7 +10,10 @@ import pytest
 
 from neuron_cdk import scaling_rules, spec
 from neuron_cdk.fleet import neuron_metrics, user_data
-from neuron_hooks import capacity, fleet_report, fleet_seen, fleet_settings, fleet_state, instance_refresh, pool_view
+from neuron_hooks.fleet import capacity, instance_refresh, pool_view, report
+from neuron_hooks.fleet import seen as fleet_seen
+from neuron_hooks.fleet import settings as fleet_settings
+from neuron_hooks.fleet import state as fleet_state
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "fleets.md").read_text()
@@ -56,28 +59,28 @@ def test_events_and_their_details_are_in_the_table():
     before = fleet_state.State(now=10_000, target=1, desired={"spot": 1, "on-demand": 0})
     after = replace(before, target=2, unplaced=1, failing={"spot": 10_000})
     moves = [capacity.Move(("spot",), ("on-demand",), 1, "short")]
-    sent = fleet_report.with_events(FLEET, before, after, moves).outbox
+    sent = report.with_events(FLEET, before, after, moves).outbox
     assert len({event["kind"] for event in sent}) == 4
     for event in sent:
         row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{event['kind']}` |"))
         own = event["detail"].keys() - {"fleet", "time", "target"}
         assert {name for name in own if f"`{name}`" in row} == own
-    assert f"source `{fleet_report.SOURCE}`" in PAGE
+    assert f"source `{report.SOURCE}`" in PAGE
 
 
 def test_metrics_are_in_the_table():
     seen = fleet_seen.Seen({pool.name: fleet_seen.Group(1, 0, 8) for pool in POOLS}, {})
     state = fleet_state.State(desired={"spot": 1, "on-demand": 0})
     names = {neuron_metrics.METRIC, neuron_metrics.MEMORY_METRIC, neuron_metrics.ERRORS_METRIC}
-    for document in fleet_report.metrics(FLEET, state, seen, 0):
+    for document in report.metrics(FLEET, state, seen, 0):
         names |= {metric["Name"] for metric in document["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     table = PAGE.partition("| metric | dimensions |")[2].partition("\n\n")[0]
     assert {name for name in names if f"`{name}`" in table} == names
-    assert f"`{fleet_report.NAMESPACE}`" in PAGE
+    assert f"`{report.NAMESPACE}`" in PAGE
 
 
 def test_reasons_to_move_are_those_of_the_code():
-    source = (ROOT / "lambda" / "neuron_hooks" / "capacity.py").read_text()
+    source = (ROOT / "lambda" / "neuron_hooks" / "fleet" / "capacity.py").read_text()
     reasons = re.findall(r"``(\w+)``", source.partition("``reason``:")[2].partition("\n")[0])
     assert reasons
     row = next(line for line in PAGE.splitlines() if line.startswith("| `Fleet Capacity Moved` |"))

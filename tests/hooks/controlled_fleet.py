@@ -45,8 +45,8 @@ class Fleet:
             **more,
         }
         monkeypatch.setenv("FLEET", json.dumps(document))
-        sys.modules.pop("neuron_hooks.fleet_controller", None)
-        self.module = self._load("fleet_controller")
+        sys.modules.pop("neuron_hooks.fleet.controller", None)
+        self.module = self._load("fleet.controller")
         monkeypatch.setattr(self.module.time, "time", lambda: self.at)
         real = self.module.aws.client
         monkeypatch.setattr(

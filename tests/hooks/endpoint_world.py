@@ -87,10 +87,10 @@ class Deployment:
     def __init__(self, load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
         self.fresh()
         monkeypatch.setenv("ENDPOINT_KEY", NAME)
-        self.module = load("endpoint_hook")
+        self.module = load("endpoint.hook")
         monkeypatch.setattr(self.module.aws, "client", lambda service, _read_timeout=0: self.aws.client(service))
         clock = SimpleNamespace(monotonic=lambda: self.aws.now, sleep=lambda seconds: self.aws.sleep(seconds))
-        for name in ("endpoint_hook", "endpoint_deadline", "endpoint_tests"):
+        for name in ("endpoint.hook", "endpoint.deadline", "endpoint.tests"):
             monkeypatch.setattr(load(name), "time", clock)
         monkeypatch.setattr(self.module.cloudformation, "deliver", self._answered)
 

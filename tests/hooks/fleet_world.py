@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from neuron_hooks import capacity, fleet_events, fleet_seen, fleet_settings, fleet_state
+from neuron_hooks.fleet import capacity, events, state
+from neuron_hooks.fleet import seen as fleet_seen
+from neuron_hooks.fleet import settings as fleet_settings
 
 NO_CAPACITY = (
     "Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity. Launching EC2 instance failed."
@@ -71,12 +73,12 @@ class Group:
 class Step:
     """One run of the controller, for checks: the state before it with what it learned, what it saw, what it decided."""
 
-    before: fleet_state.State
+    before: state.State
     seen: fleet_seen.Seen
     decision: capacity.Decision
 
     @property
-    def after(self) -> fleet_state.State:
+    def after(self) -> state.State:
         return self.decision.state
 
     @property
@@ -105,7 +107,7 @@ class World:
         self.groups = {one.name: Group(one.name, holds[one.name]) for one in settings.pools}
         self.block_end: dict[str, int | None] = {}
         self.active: dict[str, bool] = {id: True for one in settings.pools for id in one.reservations}
-        self.state = fleet_state.fresh(settings, self.seen(), self.now)
+        self.state = state.fresh(settings, self.seen(), self.now)
         self.mail: list[tuple[int, dict[str, Any]]] = []
         self.steps: list[Step] = []
         self._count = 0
@@ -140,7 +142,7 @@ class World:
         if healthy:
             healthy[0].dies_at = self.now + 120
             group.holds = max(0, group.holds - 1)
-            self._send(fleet_events.INTERRUPTION, {"instance-id": healthy[0].id})
+            self._send(events.INTERRUPTION, {"instance-id": healthy[0].id})
 
     def retarget(self, target: int) -> None:
         self.state = replace(self.state, target=min(target, self.fleet.max))
@@ -163,7 +165,7 @@ class World:
                 message = BAD_IMAGE if group.broken else NO_CAPACITY
                 group.launches.append(fleet_seen.Launch(self.now, "Failed", message))
                 detail = {"AutoScalingGroupName": f"group-{group.name}", "StatusMessage": message}
-                self._send(fleet_events.LAUNCH_UNSUCCESSFUL, detail)
+                self._send(events.LAUNCH_UNSUCCESSFUL, detail)
                 break
             self._count += 1
             group.machines.append(Machine(f"i-{self._count}", self.now + 60 * self.boot))
@@ -174,7 +176,7 @@ class World:
 
     def control(self, event: dict[str, Any]) -> None:
         """One run. When it is killed, its state is written and nothing is done."""
-        before = fleet_events.learn(self.fleet, self.state, self.seen(), event, fleet_events.time_of(event) or self.now)
+        before = events.learn(self.fleet, self.state, self.seen(), event, events.time_of(event) or self.now)
         decision = capacity.decide(self.fleet, before, self.seen())
         step = Step(before, self.seen(), decision)
         self.check(step)

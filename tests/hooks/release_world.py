@@ -302,7 +302,7 @@ class Releases:
         monkeypatch.setenv("APPROVAL", "no")
         self._load, self._monkeypatch = load, monkeypatch
         self.answer: dict[str, str] | None = None
-        self.module = load("release_step")
+        self.module = load("release.step")
         self.fresh()
         monkeypatch.setattr(self.module.aws, "client", lambda service, *_: self.aws.client(service))
         clock = SimpleNamespace(
@@ -310,7 +310,7 @@ class Releases:
             monotonic=lambda: self.aws.now,
             sleep=lambda seconds: self.aws.sleep(seconds),
         )
-        for name in ("release_step", "release_endpoint", "endpoint_deadline", "endpoint_tests", "model_events"):
+        for name in ("release.step", "release.endpoint", "endpoint.deadline", "endpoint.tests", "model_events"):
             monkeypatch.setattr(load(name), "time", clock)
         monkeypatch.setattr(load("cloudformation"), "deliver", self._answered)
 

@@ -28,7 +28,7 @@ def answer(
 
     def call(outcome: dict[str, Any], **changed: str) -> dict[str, Any]:
         event = {"request": {**request_event, **changed}, "model": model, "outcome": outcome}
-        load("answer_cloudformation").handler(event, None)
+        load("compile.answer_cloudformation").handler(event, None)
         delivered: dict[str, Any] = inbox.answers[-1]
         return delivered
 
@@ -147,7 +147,7 @@ class TestUsers:
         self, answer: Any, load: Load, aws: Any, inbox: Any
     ) -> None:
         aws.set("ab" * 32, state="retiring", attempt="a1")
-        with pytest.raises(load("answer_cloudformation").NoLongerThereError):
+        with pytest.raises(load("compile.answer_cloudformation").NoLongerThereError):
             answer(READY)
         assert inbox.answers == []
 
@@ -158,7 +158,7 @@ def test_a_rule_speaks_for_an_execution_that_died(
 ) -> None:
     document = json.dumps({"request": request_event, "model": {}})
     event = {"detail": {"name": "request-0f7a", "status": status, "input": document}}
-    load("answer_cloudformation").handler(event, None)
+    load("compile.answer_cloudformation").handler(event, None)
     (delivered,) = inbox.answers
     assert delivered["Status"] == "FAILED"
     assert delivered["Reason"] == f"the request execution request-0f7a ended as {status}; deploy again to ask anew"
@@ -166,7 +166,7 @@ def test_a_rule_speaks_for_an_execution_that_died(
 
 def test_a_rule_answers_nobody_for_an_execution_that_nobody_waits_for(load: Load, inbox: Any) -> None:
     event = {"detail": {"name": "person-1", "status": "ABORTED", "input": json.dumps({"model": {}})}}
-    load("answer_cloudformation").handler(event, None)
+    load("compile.answer_cloudformation").handler(event, None)
     assert inbox.answers == []
 
 

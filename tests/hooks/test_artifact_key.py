@@ -15,7 +15,7 @@ Load = Callable[[str], ModuleType]
 def key(load: Load) -> Callable[..., str]:
     def compute(model: dict[str, Any], source: str = "digest", **changed: Any) -> str:
         parsed = load("model_request").parse({**model, **changed})
-        computed: str = load("artifact").key(parsed, source)
+        computed: str = load("compile.artifact").key(parsed, source)
         return computed
 
     return compute
@@ -90,22 +90,22 @@ def test_an_image_digest_makes_the_tag_irrelevant(key: Any, model: dict[str, Any
 )
 def test_fingerprint_is_the_best_that_s3_knows(load: Load, head: dict[str, str], expected: str) -> None:
     source = load("model_request").Source("s3", "models", "minilm/")
-    assert load("artifact").fingerprint(source, "minilm/model.pt", head) == expected
+    assert load("compile.artifact").fingerprint(source, "minilm/model.pt", head) == expected
 
 
 def test_an_object_that_s3_cannot_tell_from_another_is_refused(load: Load) -> None:
-    artifact, source = load("artifact"), load("model_request").Source("s3", "models", "minilm/")
+    artifact, source = load("compile.artifact"), load("model_request").Source("s3", "models", "minilm/")
     with pytest.raises(artifact.SourceError, match=r"no checksum of s3://models/minilm/model\.pt.*turn versioning on"):
         artifact.fingerprint(source, "minilm/model.pt", {"ETag": '"e-3"', "VersionId": "null"})
 
 
 def test_an_asset_is_told_by_the_hash_in_its_key(load: Load) -> None:
     source = load("model_request").Source("asset", "assets", f"prefix/{'c' * 64}.zip")
-    assert load("artifact").asset_digest(source) == "c" * 64
+    assert load("compile.artifact").asset_digest(source) == "c" * 64
 
 
 def test_an_object_that_is_no_asset_is_refused(load: Load) -> None:
-    artifact, source = load("artifact"), load("model_request").Source("asset", "assets", "model.zip")
+    artifact, source = load("compile.artifact"), load("model_request").Source("asset", "assets", "model.zip")
     with pytest.raises(artifact.SourceError, match=r"must end in <sha256>\.zip"):
         artifact.asset_digest(source)
 
@@ -114,7 +114,7 @@ class TestSourceDigest:
     """From the objects under a prefix, against S3."""
 
     def digest(self, load: Load, prefix: str = "minilm/") -> str:
-        digest: str = load("aws").source(load("model_request").Source("s3", "models", prefix))[0]
+        digest: str = load("compile.aws").source(load("model_request").Source("s3", "models", prefix))[0]
         return digest
 
     def test_same_files_elsewhere_and_later_have_the_same_digest(self, load: Load, aws: Any) -> None:
@@ -141,18 +141,20 @@ class TestSourceDigest:
         assert self.digest(load) == before
 
     def test_an_empty_prefix_is_one_clear_error(self, load: Load, aws: Any) -> None:
-        with pytest.raises(load("artifact").SourceError, match="no object under s3://models/minilm/: upload the model"):
+        with pytest.raises(
+            load("compile.artifact").SourceError, match="no object under s3://models/minilm/: upload the model"
+        ):
             self.digest(load)
 
     def test_a_missing_bucket_is_one_clear_error(self, load: Load, aws: Any) -> None:
         source = load("model_request").Source("s3", "nowhere", "minilm/")
-        with pytest.raises(load("artifact").SourceError, match="there is no bucket 'nowhere'"):
-            load("aws").source(source)
+        with pytest.raises(load("compile.artifact").SourceError, match="there is no bucket 'nowhere'"):
+            load("compile.aws").source(source)
 
     def test_a_missing_asset_is_one_clear_error(self, load: Load, aws: Any) -> None:
         source = load("model_request").Source("asset", "assets", f"{'c' * 64}.zip")
-        with pytest.raises(load("artifact").SourceError, match="there is no object s3://assets/c"):
-            load("aws").source(source)
+        with pytest.raises(load("compile.artifact").SourceError, match="there is no object s3://assets/c"):
+            load("compile.aws").source(source)
 
     def test_nothing_is_downloaded(self, load: Load, aws: Any) -> None:
         aws.put("models", "minilm/model.pt", b"weights")

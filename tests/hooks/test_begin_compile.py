@@ -26,7 +26,7 @@ REQUEST = {
 def begin(load: Load, aws: Any, model: dict[str, Any]) -> Begin:
     """Call the handler as one execution, of a model whose files are in S3."""
     aws.put("models", "minilm/model.pt", b"weights")
-    module = load("begin_compile")
+    module = load("compile.begin_compile")
 
     def call(
         execution: str = "request-1",
@@ -296,15 +296,15 @@ def test_a_rollback_of_an_update_that_had_its_new_artifact_gets_the_old_one(
 def test_an_artifact_that_another_resource_has_is_no_reason(begin: Begin, load: Load, aws: Any, published: str) -> None:
     user = f"{REQUEST['StackId']}|Other|{published}"
     aws.dynamodb.update_item(**load("registry").declare("registry", "minilm", document="{}", user=user))
-    with pytest.raises(load("artifact").SourceError, match="there is no object under"):
+    with pytest.raises(load("compile.artifact").SourceError, match="there is no object under"):
         begin("request-2", has="f" * 64)
 
 
 def test_a_resource_that_asks_for_something_else_needs_a_source(begin: Begin, load: Load, published: str) -> None:
-    with pytest.raises(load("artifact").SourceError, match="there is no object under"):
+    with pytest.raises(load("compile.artifact").SourceError, match="there is no object under"):
         begin("request-2", has=published, BatchSizes=["2"])
 
 
 def test_a_new_resource_needs_a_source(begin: Begin, load: Load, published: str) -> None:
-    with pytest.raises(load("artifact").SourceError, match="there is no object under"):
+    with pytest.raises(load("compile.artifact").SourceError, match="there is no object under"):
         begin("request-2")

@@ -15,16 +15,22 @@ import pytest
 
 Load = Callable[[str], ModuleType]
 ROOT = Path(__file__).resolve().parents[2] / "lambda"
-HANDLERS = ("compiled_model", "begin_compile", "register_artifact", "record_failure", "answer_cloudformation")
+HANDLERS = (
+    "compile.compiled_model",
+    "compile.begin_compile",
+    "compile.register_artifact",
+    "compile.record_failure",
+    "compile.answer_cloudformation",
+)
 
 
 @pytest.mark.parametrize(
     ("handler", "variable"),
     [
-        ("compiled_model", "REQUEST_MACHINE_ARN"),
-        ("begin_compile", "JOBS_CODE_URI"),
-        ("register_artifact", "ARTIFACT_BUCKET"),
-        ("record_failure", "REGISTRY_TABLE"),
+        ("compile.compiled_model", "REQUEST_MACHINE_ARN"),
+        ("compile.begin_compile", "JOBS_CODE_URI"),
+        ("compile.register_artifact", "ARTIFACT_BUCKET"),
+        ("compile.record_failure", "REGISTRY_TABLE"),
     ],
 )
 def test_a_missing_variable_stops_the_function_by_name(
@@ -39,7 +45,7 @@ def test_a_missing_variable_stops_the_function_by_name(
 def test_a_variable_that_is_no_number_stops_the_function_by_name(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEASE_SECONDS", "ten")
     with pytest.raises(Exception, match="LEASE_SECONDS must be a whole number, not 'ten'"):
-        load("begin_compile")
+        load("compile.begin_compile")
 
 
 def test_an_old_botocore_is_refused_with_both_versions(load: Load) -> None:
@@ -71,7 +77,7 @@ def test_a_handler_imports_nothing_but_boto3_and_the_standard_library(environmen
 
 
 def test_no_client_is_made_before_it_is_used(load: Load) -> None:
-    load("begin_compile")
+    load("compile.begin_compile")
     assert load("aws").client.cache_info().currsize == 0
 
 

@@ -54,7 +54,7 @@ class Case:
 
     def begin_hit(self) -> dict[str, Any]:
         event = self.begin_lease()
-        leased = self._load("begin_compile").handler(event, None)
+        leased = self._load("compile.begin_compile").handler(event, None)
         self.aws.set(leased["key"], state="ready", attempt="a1", artifact_uri="s3://a/", compile_seconds=1, hits=0)
         return {**event, "execution": "other"}
 
@@ -81,7 +81,7 @@ class Case:
             "ProcessingEndTime": ended,
         }
         error = {"Error": "States.TaskFailed", "Cause": json.dumps(failed)}
-        plan = self._load("tries").first([host["type"] for host in self.wanted["hosts"]])
+        plan = self._load("compile.tries").first([host["type"] for host in self.wanted["hosts"]])
         return {"compile": {**self.wanted, "lease": lease}, "error": error, "plan": plan}
 
     def join_parts(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Case:
         return {"source": "aws.states", "detail": {"name": "request-1", "status": "ABORTED", "input": asked}}
 
     def delete(self) -> dict[str, Any]:
-        self._load("answer_cloudformation").handler(self.answer_cloudformation(), None)
+        self._load("compile.answer_cloudformation").handler(self.answer_cloudformation(), None)
         return {**self.request, "RequestType": "Delete", "PhysicalResourceId": WHOLE}
 
     def _compiling(self) -> None:
@@ -170,25 +170,25 @@ class Case:
 
 
 HOOKS = {
-    "begin_lease": "begin_compile",
-    "begin_hit": "begin_compile",
-    "register_artifact": "register_artifact",
-    "record_failure": "record_failure",
-    "try_again": "record_failure",
-    "join_parts": "join_parts",
-    "answer_cloudformation": "answer_cloudformation",
-    "create": "compiled_model",
-    "delete": "compiled_model",
-    "copy": "image_mirror",
-    "source_changed": "source_changed",
-    "retire": "housekeeping",
-    "keep_house": "housekeeping",
-    "deploy": "release_start",
-    "take_away": "release_start",
-    "new_artifact": "release_start",
-    "died": "release_start",
+    "begin_lease": "compile.begin_compile",
+    "begin_hit": "compile.begin_compile",
+    "register_artifact": "compile.register_artifact",
+    "record_failure": "compile.record_failure",
+    "try_again": "compile.record_failure",
+    "join_parts": "compile.join_parts",
+    "answer_cloudformation": "compile.answer_cloudformation",
+    "create": "compile.compiled_model",
+    "delete": "compile.compiled_model",
+    "copy": "compile.image_mirror",
+    "source_changed": "compile.source_changed",
+    "retire": "housekeeping.hook",
+    "keep_house": "housekeeping.hook",
+    "deploy": "release.start",
+    "take_away": "release.start",
+    "new_artifact": "release.start",
+    "died": "release.start",
 }
-ASKED_BY_CLOUDFORMATION = ("compiled_model", "image_mirror", "release_start")
+ASKED_BY_CLOUDFORMATION = ("compile.compiled_model", "compile.image_mirror", "release.start")
 SETTINGS = {
     "QUIET_SECONDS": "90",
     "KEEP_DAYS": "30",
@@ -221,7 +221,7 @@ class Hook:
         self.name, self.case, self.inbox = name, case, inbox
         self.faults = Faults(load, monkeypatch)
         self.module = load(HOOKS[name])
-        if HOOKS[name] == "housekeeping":  # moto dates objects by the real clock: two days later they are old
+        if HOOKS[name] == "housekeeping.hook":  # moto dates objects by the real clock: two days later they are old
             monkeypatch.setattr(self.module, "time", SimpleNamespace(time=lambda: time.time() + 2 * DAY))
 
     def run(self, at: int = -1, kind: str = "") -> dict[str, Any]:

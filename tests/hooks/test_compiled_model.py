@@ -36,7 +36,7 @@ def test_a_request_starts_one_execution_named_after_it(
     load: Load, states: Stubber, request_event: dict[str, Any], inbox: Any, kind: str
 ) -> None:
     started(states, request_event)
-    load("compiled_model").handler({**request_event, "RequestType": kind}, None)
+    load("compile.compiled_model").handler({**request_event, "RequestType": kind}, None)
     assert inbox.answers == []
 
 
@@ -48,7 +48,7 @@ def test_the_execution_gets_the_request_the_model_and_a_deadline(
         "provide-client-params.sfn.StartExecution", lambda params, **_: given.append(json.loads(params["input"]))
     )
     started(states, request_event)
-    load("compiled_model").handler(request_event, None)
+    load("compile.compiled_model").handler(request_event, None)
     (document,) = given
     assert (document["model"], document["trigger"], document["force"]) == (model, "deploy", False)
     assert document["poll_seconds"] == 15
@@ -62,7 +62,7 @@ def test_a_request_delivered_twice_is_started_once(
     started(states, request_event)
     states.add_client_error("start_execution", "ExecutionAlreadyExists")
     for _ in range(2):
-        load("compiled_model").handler(request_event, None)
+        load("compile.compiled_model").handler(request_event, None)
     assert [line["decision"] for line in decisions()] == ["started", "started before"]
     assert inbox.answers == []
 
@@ -73,7 +73,9 @@ class TestDelete:
     @pytest.fixture
     def delete(self, load: Load, request_event: dict[str, Any], inbox: Any) -> Callable[[str], dict[str, Any]]:
         def call(key: str) -> dict[str, Any]:
-            load("compiled_model").handler({**request_event, "RequestType": "Delete", "PhysicalResourceId": key}, None)
+            load("compile.compiled_model").handler(
+                {**request_event, "RequestType": "Delete", "PhysicalResourceId": key}, None
+            )
             answered: dict[str, Any] = inbox.answers[-1]
             return answered
 
@@ -181,7 +183,7 @@ def test_properties_that_cannot_be_read_fail_the_resource_at_once(
     load: Load, states: Stubber, request_event: dict[str, Any], model: dict[str, Any], inbox: Any
 ) -> None:
     model["TimeoutMinutes"] = "soon"
-    load("compiled_model").handler(request_event, None)
+    load("compile.compiled_model").handler(request_event, None)
     (answer,) = inbox.answers
     assert answer["Status"] == "FAILED"
     assert "TimeoutMinutes must be a whole number from 1, not 'soon'" in answer["Reason"]
@@ -191,7 +193,7 @@ def test_a_machine_that_cannot_be_started_fails_the_resource_at_once(
     load: Load, states: Stubber, request_event: dict[str, Any], inbox: Any
 ) -> None:
     states.add_client_error("start_execution", "AccessDeniedException", "not authorized")
-    load("compiled_model").handler(request_event, None)
+    load("compile.compiled_model").handler(request_event, None)
     assert "AccessDeniedException" in inbox.answers[0]["Reason"]
 
 
@@ -199,5 +201,5 @@ def test_no_log_line_shows_the_presigned_address(
     load: Load, states: Stubber, request_event: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     started(states, request_event)
-    load("compiled_model").handler(request_event, None)
+    load("compile.compiled_model").handler(request_event, None)
     assert "signature" not in capsys.readouterr().out

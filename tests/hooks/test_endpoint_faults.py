@@ -12,7 +12,7 @@ import pytest
 from tests.hooks.endpoint_aws import KilledError
 from tests.hooks.endpoint_world import INF2, NIGHT, TRACK, TRN1, Deployment, smoke, step, target
 
-pytestmark = pytest.mark.disturbs("endpoint_hook")
+pytestmark = pytest.mark.disturbs("endpoint.hook")
 
 Act = Callable[[], Any]
 

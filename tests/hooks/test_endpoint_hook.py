@@ -59,7 +59,7 @@ def test_the_records_key_is_the_endpoints(stack: Deployment) -> None:
 
 def test_the_hook_imports_nothing_but_boto3_and_the_standard_library(environment: None) -> None:
     program = (
-        "import sys, boto3; had = set(sys.modules); import neuron_hooks.endpoint_hook; "
+        "import sys, boto3; had = set(sys.modules); import neuron_hooks.endpoint.hook; "
         "print(*{name.split('.')[0] for name in set(sys.modules) - had} - sys.stdlib_module_names - {'neuron_hooks'})"
     )
     run = subprocess.run(

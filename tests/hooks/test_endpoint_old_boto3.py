@@ -77,9 +77,9 @@ def old_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pools_are_seen_by_priority_though_boto3_does_not_know_them(
     load: Load, sagemaker: None, old_boto3: None
 ) -> None:
-    configured = load("endpoint_aws").configuration("c1")
+    configured = load("endpoint.aws").configuration("c1")
     assert configured["Main"].pools == (("ml.inf2.xlarge", "m1"), ("ml.trn1.2xlarge", "m2"))
 
 
 def test_a_configuration_that_is_not_there_is_none(load: Load, sagemaker: None, old_boto3: None) -> None:
-    assert load("endpoint_aws").configuration("c2") is None
+    assert load("endpoint.aws").configuration("c2") is None

@@ -54,14 +54,14 @@ def test_a_deployment_with_other_limits_ends_those_of_a_schedule(fleet: Fleet, m
 )
 def test_what_cannot_be_is_refused_and_says_what_could(fleet: Fleet, event: dict[str, Any], message: str) -> None:
     fleet.tick()
-    with pytest.raises(fleet.module.fleet_requests.FleetRequestError, match=message):
+    with pytest.raises(fleet.module.requests.FleetRequestError, match=message):
         fleet.send(event)
     assert fleet.state["target"] == 2
 
 
 def test_a_group_that_scales_itself_takes_no_target(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet.start(monkeypatch, owns_size=False)
-    with pytest.raises(fleet.module.fleet_requests.FleetRequestError, match="scales itself"):
+    with pytest.raises(fleet.module.requests.FleetRequestError, match="scales itself"):
         fleet.send({"action": "target", "target": 1})
 
 

@@ -136,14 +136,14 @@ def test_a_group_is_never_asked_for_what_its_own_limits_forbid(fleet: Fleet) -> 
 def test_a_fleet_that_cannot_be_read_stops_the_function(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEET", '{"name": "x"}')
     with pytest.raises(Exception, match="the environment variable FLEET cannot be read") as raised:
-        load("fleet_controller")
+        load("fleet.controller")
     assert type(raised.value).__name__ == "FleetSettingsError"
 
 
 def test_the_controller_imports_nothing_but_boto3_and_the_standard_library(fleet: Fleet, environment: None) -> None:
     root = Path(__file__).resolve().parents[2] / "lambda"
     program = (
-        "import sys, boto3; had = set(sys.modules); import neuron_hooks.fleet_controller; "
+        "import sys, boto3; had = set(sys.modules); import neuron_hooks.fleet.controller; "
         "print(*{name.split('.')[0] for name in set(sys.modules) - had} - sys.stdlib_module_names - {'neuron_hooks'})"
     )
     run = subprocess.run(

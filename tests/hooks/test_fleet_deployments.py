@@ -172,8 +172,8 @@ def test_a_run_that_dies_when_it_started_a_refresh_is_taken_up(fleet: Fleet, mon
     refreshing(fleet, monkeypatch)
     ended(fleet, "Cancelled")
     with monkeypatch.context() as killed:
-        start = fleet.module.aws.start_refresh
-        killed.setattr(fleet.module.aws, "start_refresh", lambda *request: [start(*request), 1 / 0])
+        start = fleet.module.fleet_aws.start_refresh
+        killed.setattr(fleet.module.fleet_aws, "start_refresh", lambda *request: [start(*request), 1 / 0])
         with pytest.raises(ZeroDivisionError):
             fleet.tick()
     fleet.tick()

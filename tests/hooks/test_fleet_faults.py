@@ -140,7 +140,7 @@ def run(load: Load, aws: Any, inbox: Any, capsys: pytest.CaptureFixture[str]) ->
     return Runs(load, aws, inbox, capsys)
 
 
-@pytest.mark.disturbs("fleet_controller")
+@pytest.mark.disturbs("fleet.controller")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_controller_ends_where_it_would_have(
@@ -179,7 +179,7 @@ def version_asked(load: Load, keep: bool, fault: str = "", at: int = -1) -> Iter
         yield asked
 
 
-@pytest.mark.disturbs("fleet_version")
+@pytest.mark.disturbs("release.fleet_version")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("keep", [False, True], ids=["asked", "kept"])
 def test_a_fleets_version_is_what_it_would_have_been(load: Load, keep: bool, fault: str, tell: Any) -> None:

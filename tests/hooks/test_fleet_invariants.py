@@ -14,7 +14,7 @@ from itertools import product
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from neuron_hooks import fleet_settings
+from neuron_hooks.fleet import settings as fleet_settings
 from tests.hooks.fleet_world import Step, World, fleet, pool
 
 BLOCK = "cr-0123456789abcdef0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from neuron_hooks.launch_failures import Why, why
+from neuron_hooks.fleet.launch_failures import Why, why
 
 TAIL = " Launching EC2 instance failed."
 

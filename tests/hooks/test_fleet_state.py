@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuron_hooks import fleet_seen, fleet_settings
-from neuron_hooks.fleet_events import BLOCK_ENDS, INTERRUPTION, LAUNCH_UNSUCCESSFUL, learn, time_of
-from neuron_hooks.fleet_seen import Group, Instance, Launch, Seen
-from neuron_hooks.fleet_state import Renewal, Shortage, State, fitted, fresh, from_json, get, put, read, to_json
-from neuron_hooks.scaling_rules import Cooldown
+from neuron_hooks.fleet import seen as fleet_seen
+from neuron_hooks.fleet import settings as fleet_settings
+from neuron_hooks.fleet.events import BLOCK_ENDS, INTERRUPTION, LAUNCH_UNSUCCESSFUL, learn, time_of
+from neuron_hooks.fleet.scaling_rules import Cooldown
+from neuron_hooks.fleet.seen import Group, Instance, Launch, Seen
+from neuron_hooks.fleet.state import Renewal, Shortage, State, fitted, fresh, from_json, get, put, read, to_json
 from tests.hooks.fleet_world import BAD_IMAGE, NO_CAPACITY, fleet, moment, pool
 
 NOW = 1_800_000_000

@@ -20,9 +20,9 @@ class Asked:
 
     def __init__(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TARGET", "fleet/serve")
-        self.hook: Any = load("fleet_version")
-        self.record: Any = load("release_record")
-        self.frame: Any = load("release_kind")
+        self.hook: Any = load("release.fleet_version")
+        self.record: Any = load("release.record")
+        self.frame: Any = load("release.kind")
         self.world = World()
         self.world.deploy("dd" * 32)  # version 2
         self.bodies: list[dict[str, Any]] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from neuron_hooks import golden
+from neuron_hooks.endpoint import golden
 
 
 def file(outputs: dict[str, Any], *, atol: float = 1e-5, rtol: float = 1e-3, **more: Any) -> bytes:

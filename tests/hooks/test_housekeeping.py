@@ -28,7 +28,7 @@ def decisions(capsys):
 def hook(load, aws, monkeypatch, now):
     monkeypatch.setenv("KEEP_DAYS", "30")
     monkeypatch.setenv("GRACE_SECONDS", "3600")
-    module = load("housekeeping")
+    module = load("housekeeping.hook")
     monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now.at))
     return module
 
@@ -195,7 +195,7 @@ def test_parts_are_kept_by_their_wholes_and_go_with_them(put, collect, aws):
 def test_a_mirror_is_kept_by_the_models_that_come_from_it(put, collect, aws, load, model):
     source = {"Kind": "huggingface", "Repository": "org/name", "Revision": "0" * 40}
     parsed = load("model_request").parse({**model, "Source": source}).source
-    mirror = load("artifact").mirror_key(parsed)
+    mirror = load("compile.artifact").mirror_key(parsed)
     aws.dynamodb.put_item(
         TableName="registry",
         Item={

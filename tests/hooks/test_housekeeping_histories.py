@@ -146,10 +146,10 @@ STEPS = st.one_of(
 def world(load, aws, monkeypatch):
     monkeypatch.setenv("KEEP_DAYS", "30")
     monkeypatch.setenv("GRACE_SECONDS", "3600")
-    hook = load("housekeeping")
+    hook = load("housekeeping.hook")
     # What a listing dates by the real clock is of no matter here: uploads have tests of their own.
     monkeypatch.setattr(hook, "_LEFT_SECONDS", 10**10)
-    return lambda: World(hook, load("registry"), load("retirement"), aws)
+    return lambda: World(hook, load("registry"), load("housekeeping.retirement"), aws)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

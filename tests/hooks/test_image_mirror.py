@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture
 def mirror(load, environment, monkeypatch):
     monkeypatch.setenv("PROJECT", "mirror-project")
-    return load("image_mirror")
+    return load("compile.image_mirror")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def event():
 @pytest.fixture
 def started(mirror, monkeypatch) -> list:
     builds: list = []
-    monkeypatch.setattr(mirror.aws, "start_build", lambda *build: builds.append(build))
+    monkeypatch.setattr(mirror.compile_aws, "start_build", lambda *build: builds.append(build))
     return builds
 
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_started_is_answered_at_once(mirror, event, answers, monk
     def refuse(*_: object) -> None:
         raise RuntimeError("too many builds")
 
-    monkeypatch.setattr(mirror.aws, "start_build", refuse)
+    monkeypatch.setattr(mirror.compile_aws, "start_build", refuse)
     mirror.handler(event(), None)
     assert "FAILED" in answers[0]
     assert "too many builds" in answers[0]

@@ -14,7 +14,7 @@ NOW = 10_000
 @pytest.fixture
 def look(load: Callable[[str], ModuleType]) -> Callable[..., Any]:
     """``look(status="InProgress", failing={…})``: one group of three instances, its refresh started at ``NOW``."""
-    refresh, state = load("instance_refresh"), load("fleet_state")
+    refresh, state = load("fleet.instance_refresh"), load("fleet.state")
 
     def ask(*, status: str = "InProgress", failing: dict[str, int] | None = None, after: int = 60) -> Any:
         renewal = state.Renewal({}, "2", NOW + refresh.DEADLINE_S, {"group": "older"})

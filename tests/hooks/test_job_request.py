@@ -20,7 +20,7 @@ def job(load: Load, model: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     def build(**changed: Any) -> dict[str, Any]:
         wanted = load("model_request").parse({**model, **changed})
         settings = load("settings").load(load("settings").BeginCompile)
-        request: dict[str, Any] = load("job").compile_input(
+        request: dict[str, Any] = load("compile.job").compile_input(
             wanted, "ab" * 32, "0123abcd", settings, source=wanted.source, trigger="deploy", expires=1_000_000
         )
         return request

@@ -70,7 +70,7 @@ class Parts:
 
     def join(self) -> dict[str, bytes]:
         """What the whole's prefix holds then."""
-        self._load("join_parts").handler({"compile": self.compile}, None)
+        self._load("compile.join_parts").handler({"compile": self.compile}, None)
         prefix = f"artifacts/{WHOLE}/w1/"
         return {
             key.removeprefix(prefix): self.aws.s3.get_object(Bucket="artifacts", Key=key)["Body"].read()
@@ -90,7 +90,7 @@ def parts(load: Load, aws: Any) -> Parts:
 
 @pytest.fixture
 def refused(load: Load) -> type[Exception]:
-    error: type[Exception] = load("verification").ArtifactError
+    error: type[Exception] = load("manifests").ArtifactError
     return error
 
 
@@ -173,7 +173,7 @@ def test_the_whole_is_registered_with_its_parts_and_what_they_cost_is_theirs(
     parts.add(1, 128)
     parts.add(4, 128)
     parts.join()
-    answer = load("register_artifact").handler({"compile": parts.compile, "job": {}, "plan": {}}, None)
+    answer = load("compile.register_artifact").handler({"compile": parts.compile, "job": {}, "plan": {}}, None)
     item = aws.item(WHOLE)
     assert (answer["published"], item["state"]) == (True, "ready")
     assert sorted(item["parts"]) == [part["key"] for part in parts.told]
@@ -263,5 +263,5 @@ def test_what_was_checked_of_some_shapes_only_is_written_so(parts: Parts) -> Non
 
 
 def test_more_than_five_gigabytes_are_copied_in_ranges(load: Load) -> None:
-    ranges = list(load("parts_aws")._ranges((1 << 30) + 1))
+    ranges = list(load("compile.parts_aws")._ranges((1 << 30) + 1))
     assert ranges == [(0, (512 << 20) - 1), (512 << 20, (1 << 30) - 1), (1 << 30, 1 << 30)]

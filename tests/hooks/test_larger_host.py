@@ -44,7 +44,7 @@ class Pipeline:
 
     def __init__(self, load: Load, monkeypatch: pytest.MonkeyPatch, model: dict[str, Any]) -> None:
         self.now, self.model = STARTED_AT, {**model, "Hosts": HOSTS}
-        self._begin, self._record = load("begin_compile"), load("record_failure")
+        self._begin, self._record = load("compile.begin_compile"), load("compile.record_failure")
         for module in (self._begin, self._record):
             monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: self.now))
 

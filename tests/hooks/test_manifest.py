@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from neuron_hooks import verification
+from neuron_hooks import manifests
 
 KEY = "ab" * 32
 
@@ -19,22 +19,22 @@ def manifest(**more: Any) -> bytes:
 
 def test_what_the_job_verified_is_handed_over() -> None:
     verified = {"ran": ["files", "loads", "golden"], "left": [], "examples": 2, "max_error": 2.5e-7}
-    read = verification.read_manifest(manifest(verification=verified), KEY)
+    read = manifests.read_manifest(manifest(verification=verified), KEY)
     assert read.verification == verified
     assert read.max_error == 2.5e-7
 
 
 def test_what_could_not_run_has_no_error() -> None:
     left = {"ran": ["files"], "left": ["loads: no device"]}
-    assert verification.read_manifest(manifest(verification=left), KEY).max_error is None
+    assert manifests.read_manifest(manifest(verification=left), KEY).max_error is None
 
 
 def test_a_manifest_of_before_has_no_verification() -> None:
-    read = verification.read_manifest(manifest(), KEY)
+    read = manifests.read_manifest(manifest(), KEY)
     assert (read.verification, read.max_error) == ({}, None)
 
 
 @pytest.mark.parametrize("odd", [[], "golden", {"max_error": "much"}])
 def test_a_verification_that_is_none_is_refused(odd: Any) -> None:
-    with pytest.raises(verification.ArtifactError, match=r"manifest\.json cannot be read"):
-        verification.read_manifest(manifest(verification=odd), KEY)
+    with pytest.raises(manifests.ArtifactError, match=r"manifest\.json cannot be read"):
+        manifests.read_manifest(manifest(verification=odd), KEY)

@@ -23,7 +23,7 @@ class Pipeline:
 
     def begin(self, model: dict[str, Any] | None = None, execution: str = "whole", **more: Any) -> dict[str, Any]:
         event = {"model": model or self.model, "execution": execution, "asked_at": int(time.time()), **more}
-        answer: dict[str, Any] = self._load("begin_compile").handler(event, None)
+        answer: dict[str, Any] = self._load("compile.begin_compile").handler(event, None)
         return answer
 
     def publish(self, leased: dict[str, Any], **fields: Any) -> None:
@@ -140,7 +140,7 @@ class TestParts:
     def test_asking_for_what_was_obtained_and_is_gone_ends(self, pipeline: Pipeline, load: Load) -> None:
         obtained = pipeline.obtain(pipeline.begin())
         pipeline.aws.dynamodb.delete_item(TableName="registry", Key={"artifact_key": {"S": obtained[0]["key"]}})
-        with pytest.raises(load("needs").NeedError, match="batch 1, sequence 128 was obtained"):
+        with pytest.raises(load("compile.needs").NeedError, match="batch 1, sequence 128 was obtained"):
             pipeline.begin(obtained=obtained)
 
     def test_what_is_to_be_joined_counts_as_used(self, pipeline: Pipeline) -> None:
@@ -223,7 +223,7 @@ class TestMirror:
     ) -> None:
         def key(source: dict[str, Any]) -> str:
             parsed = load("model_request").parse({**hub, "Source": source})
-            found: str = load("artifact").mirror_key(parsed.source)
+            found: str = load("compile.artifact").mirror_key(parsed.source)
             return found
 
         assert (key(hub["Source"]) == key({**hub["Source"], **changed})) is same

@@ -30,7 +30,7 @@ def described_job(**more: Any) -> dict[str, str]:
 @pytest.fixture
 def record(load: Load, aws: Any, compile_input: dict[str, Any]) -> Callable[[dict[str, str]], dict[str, Any]]:
     aws.set(compile_input["key"], state="compiling", attempt="a1", lease_owner="r", lease_expires=9999999999)
-    module = load("record_failure")
+    module = load("compile.record_failure")
 
     def call(error: dict[str, str]) -> dict[str, Any]:
         answer: dict[str, Any] = module.handler({"compile": compile_input, "error": error}, None)
@@ -172,7 +172,7 @@ class TestFinal:
         self, load: Load, record: Any, aws: Any, key: str, compile_input: Any
     ) -> None:
         error = described_job(ExitMessage="error: org/minilm is gated, and the hub does not let us in: give token")
-        load("record_failure").handler({"compile": {**compile_input, "engine": "mirror"}, "error": error}, None)
+        load("compile.record_failure").handler({"compile": {**compile_input, "engine": "mirror"}, "error": error}, None)
         assert aws.item(key)["state"] == "failed"
         assert aws.item(key)["final"] is False
 
@@ -180,7 +180,7 @@ class TestFinal:
         self, load: Load, record: Any, aws: Any, key: str, compile_input: Any
     ) -> None:
         detail = {"name": "n", "status": "ABORTED", "input": json.dumps(compile_input)}
-        load("record_failure").handler({"detail": detail}, None)
+        load("compile.record_failure").handler({"detail": detail}, None)
         assert aws.item(key)["final"] is False
 
 
@@ -216,9 +216,9 @@ class TestAnotherTry:
     @pytest.fixture
     def consider(self, load: Load, record: Any, compile_input: dict[str, Any]) -> Callable[..., dict[str, Any]]:
         def call(error: dict[str, str], **changed: Any) -> dict[str, Any]:
-            plan = load("tries").first([host["type"] for host in compile_input["hosts"]])
+            plan = load("compile.tries").first([host["type"] for host in compile_input["hosts"]])
             event = {"compile": {**compile_input, **changed}, "error": error, "plan": plan}
-            answer: dict[str, Any] = load("record_failure").handler(event, None)
+            answer: dict[str, Any] = load("compile.record_failure").handler(event, None)
             return answer
 
         return call
@@ -285,7 +285,10 @@ class TestWhatIsPaidFor:
     def test_it_is_the_time_of_all_tries(
         self, load: Load, record: Any, compile_input: dict[str, Any], aws: Any
     ) -> None:
-        hook, plan = load("record_failure"), load("tries").first([host["type"] for host in compile_input["hosts"]])
+        hook, plan = (
+            load("compile.record_failure"),
+            load("compile.tries").first([host["type"] for host in compile_input["hosts"]]),
+        )
         lost = described_job(**self.RAN, FailureReason="InternalServerError: try again")
         plan = hook.handler({"compile": compile_input, "error": lost, "plan": plan}, None)["plan"]
         hook.handler(
@@ -300,7 +303,7 @@ class TestWhatIsPaidFor:
     ) -> None:
         refused = {"Error": "ArtifactError", "Cause": json.dumps({"errorMessage": "batch-1.ort is missing"})}
         event = {"compile": compile_input, "error": refused, "tried": {"usd": 0.5, "job_seconds": 40.0}}
-        answer = load("record_failure").handler({**event, "job": self.RAN}, None)
+        answer = load("compile.record_failure").handler({**event, "job": self.RAN}, None)
         item = aws.item(compile_input["key"])
         assert answer["again"] is False
         assert (item["reason"], item["job_name"]) == ("batch-1.ort is missing", "job-1")
@@ -315,7 +318,7 @@ class TestWhatIsPaidFor:
     ) -> None:
         refused = {"Error": "ArtifactError", "Cause": json.dumps({"errorMessage": "batch-1.ort is missing"})}
         event = {"compile": compile_input, "error": refused, "tried": {}, "job": {}}
-        load("record_failure").handler(event, None)
+        load("compile.record_failure").handler(event, None)
         assert not {"job_seconds", "host", "usd"} & aws.item(compile_input["key"]).keys()
 
 
@@ -360,7 +363,7 @@ class TestDeadExecution:
         }
 
     def test_it_frees_the_lease(self, record: Any, load: Load, aws: Any, key: str, event: dict[str, Any]) -> None:
-        load("record_failure").handler(event, None)
+        load("compile.record_failure").handler(event, None)
         item = aws.item(key)
         assert item["state"] == "failed"
         assert item["reason"] == f"the compile execution {key[:32]}-a1 ended as ABORTED"
@@ -369,5 +372,5 @@ class TestDeadExecution:
         self, record: Any, load: Load, aws: Any, key: str, event: dict[str, Any]
     ) -> None:
         record(described_job(ExitMessage="error: not an ONNX model"))
-        load("record_failure").handler({**event, "detail": {**event["detail"], "status": "FAILED"}}, None)
+        load("compile.record_failure").handler({**event, "detail": {**event["detail"], "status": "FAILED"}}, None)
         assert aws.item(key)["reason"] == "error: not an ONNX model"

@@ -21,7 +21,7 @@ class Attempt:
     """An attempt's output in S3, and the hook to register it."""
 
     def __init__(self, load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-        self._module, self._aws, self.wanted = load("register_artifact"), aws, wanted
+        self._module, self._aws, self.wanted = load("compile.register_artifact"), aws, wanted
         self.ran: dict[str, Any] = {}
         self.plan: dict[str, Any] | None = None
         self.files = {"batch-1.ort": b"program", "compile.log": b"log"}
@@ -61,7 +61,7 @@ def attempt(load: Load, aws: Any, compile_input: dict[str, Any]) -> Attempt:
 
 @pytest.fixture
 def refused(load: Load) -> type[Exception]:
-    error: type[Exception] = load("verification").ArtifactError
+    error: type[Exception] = load("manifests").ArtifactError
     return error
 
 
@@ -136,7 +136,7 @@ def test_a_mirror_has_a_digest_of_the_repository_and_not_of_the_log(attempt: Att
     attempt.upload()
     attempt.register()
     sha256 = hashlib.sha256(b"weights").hexdigest()
-    digest = load("artifact").files_digest([("repository/model.safetensors", 7, sha256)])
+    digest = load("compile.artifact").files_digest([("repository/model.safetensors", 7, sha256)])
     assert aws.item(attempt.wanted["key"])["content_digest"] == digest
 
 
@@ -179,7 +179,7 @@ def test_other_content_of_the_same_size_is_refused(
 
 
 def test_content_too_large_to_read_must_have_its_size(attempt: Attempt, refused: type[Exception], load: Load) -> None:
-    verification = load("verification")
+    verification = load("manifests")
     huge = verification.File("model.neff", "00" * 32, verification.MOST_READ_BYTES + 1)
     assert verification.must_be_read(huge, {"ContentLength": huge.size}) is False
     with pytest.raises(refused, match=r"model\.neff has 5 bytes"):

@@ -13,7 +13,7 @@ import pytest
 from tests.hooks.endpoint_world import NIGHT, TRACK, TRN1, step, target
 from tests.hooks.release_world import ITEM, Releases, blueprint, key
 
-pytestmark = pytest.mark.disturbs("release_step")
+pytestmark = pytest.mark.disturbs("release.step")
 
 Load = Callable[[str], ModuleType]
 Act = Callable[..., Any]

@@ -27,8 +27,8 @@ class Fleet:
     def __init__(self, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in {"TARGET": "fleet/serve", "APPROVAL": "no"}.items():
             monkeypatch.setenv(name, value)
-        self.kind: Any = load("release_fleet")
-        self.frame: Any = load("release_kind")
+        self.kind: Any = load("release.fleet")
+        self.frame: Any = load("release.kind")
         self.world = World()
         monkeypatch.setattr(load("aws"), "client", lambda service, *_: self.world.client(service))
 

@@ -15,7 +15,7 @@ from tests.hooks.fleet_aws import error
 from tests.hooks.release_fleet_world import NEW_KEY, KilledError
 from tests.hooks.test_release_fleet import Fleet
 
-pytestmark = pytest.mark.disturbs("release_step")
+pytestmark = pytest.mark.disturbs("release.step")
 
 Load = Callable[[str], ModuleType]
 FAULTS = {

@@ -320,7 +320,7 @@ class Starts:
             "MODEL": "minilm",
         }.items():
             monkeypatch.setenv(name, value)
-        self.module = load("release_start")
+        self.module = load("release.start")
         self.started: list[tuple[str, dict[str, Any]]] = []
         self.answers: list[dict[str, Any]] = []
         monkeypatch.setattr(self.module.aws, "start_execution", self._start)

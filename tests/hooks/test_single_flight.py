@@ -29,8 +29,8 @@ class World:
 
     def __init__(self, load: Load, aws: Any, model: dict[str, Any]) -> None:
         self.aws, self._model = aws, model
-        self.begin, self.register = load("begin_compile").handler, load("register_artifact").handler
-        self.fail, self.answer = load("record_failure").handler, load("answer_cloudformation")
+        self.begin, self.register = load("compile.begin_compile").handler, load("compile.register_artifact").handler
+        self.fail, self.answer = load("compile.record_failure").handler, load("compile.answer_cloudformation")
         self.jobs: Counter[str] = Counter()
         self.answered: dict[str, dict[str, Any]] = {}
         self._started: set[str] = set()

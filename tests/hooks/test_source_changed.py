@@ -21,7 +21,7 @@ MINUTE = NOON // 60
 def hook(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("QUIET_SECONDS", "90")
     monkeypatch.setenv("POLL_SECONDS", "15")
-    return load("source_changed")
+    return load("compile.source_changed")
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ class TestWhatIsBegun:
     @pytest.fixture
     def begin(self, load: Callable[[str], ModuleType], aws: Any, model: dict[str, Any]) -> Callable[[int], Any]:
         aws.put("models", "minilm/model.pt", b"weights")
-        module = load("begin_compile")
+        module = load("compile.begin_compile")
 
         def call(settled_at: int) -> Any:
             event = {"model": model, "execution": "watch-minilm-1", "trigger": "watch", "settled_at": settled_at}

@@ -8,8 +8,8 @@ import pytest
 
 from neuron_cdk.fleet.user_data import Boot, ModelServer
 from neuron_cdk.fleet.user_data import user_data as written
-from neuron_hooks import template_version
-from neuron_hooks.template_version import TemplateError, Version
+from neuron_hooks.release import template_version
+from neuron_hooks.release.template_version import TemplateError, Version
 from tests.hooks.release_fleet_world import NEW_KEY, OLD_KEY, uri, user_data
 
 

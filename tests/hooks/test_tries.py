@@ -14,7 +14,7 @@ HOSTS = ("ml.m5.4xlarge", "ml.m7i.4xlarge", "ml.r5.4xlarge")
 
 @pytest.fixture
 def tries(load: Load) -> ModuleType:
-    return load("tries")
+    return load("compile.tries")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from neuron_cdk.fleet.boot import ready
-from neuron_hooks import golden
+from neuron_hooks.endpoint import golden
 
 EXAMPLE = {
     "inputs": {"x": [[1]]},

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neuron_hooks import golden as serving
+from neuron_hooks.endpoint import golden as serving
 from neuron_jobs import golden, verification
 from neuron_jobs.checks import Checks, Tensors
 from neuron_jobs.engines import Compiled, Program

@@ -50,8 +50,8 @@ def test_it_carries_the_library_the_stacks_and_the_code_for_aws_and_nothing_else
         "neuron_cdk/fleet/boot/server.sh",
         "neuron_cdk/fleet/boot/neuron-boot.service",
         "neuron_cdk/stacks/app.py",
-        "neuron_cdk/_lambda/neuron_hooks/begin_compile.py",
-        "neuron_cdk/_lambda/neuron_hooks/scaling_rules.py",
+        "neuron_cdk/_lambda/neuron_hooks/compile/begin_compile.py",
+        "neuron_cdk/_lambda/neuron_hooks/fleet/scaling_rules.py",
         "neuron_cdk/_lambda/neuron_jobs/compile.py",
     ],
 )

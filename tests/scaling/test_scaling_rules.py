@@ -38,7 +38,7 @@ def test_it_imports_nothing_and_the_hooks_have_the_very_same_file() -> None:
     ours = root / "infra/neuron_cdk/scaling_rules.py"
     imports = [node for node in ast.walk(ast.parse(ours.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert imports == []
-    assert (root / "lambda/neuron_hooks/scaling_rules.py").resolve() == ours
+    assert (root / "lambda/neuron_hooks/fleet/scaling_rules.py").resolve() == ours
 
 
 # -- Alarms ----------------------------------------------------------------------------------------------------------

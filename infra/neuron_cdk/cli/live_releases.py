@@ -36,7 +36,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the registry holds of a target, as ``neuron_hooks.release_record`` writes it."""
+    """What the registry holds of a target, as ``neuron_hooks.release.record`` writes it."""
 
     target: str
     document: Mapping[str, Any]

@@ -23,7 +23,7 @@ _DESCRIBE = "these Describe and List actions take no resource but *"
 
 
 class EndpointHook(Construct):
-    """``neuron_hooks.endpoint_hook`` for one endpoint.
+    """``neuron_hooks.endpoint.hook`` for one endpoint.
 
     ``change`` comes before the endpoint: it takes away scalable targets that SageMaker would refuse an update for.
     :meth:`in_service` adds what comes behind it: it compares what is in service with what was asked, runs the smoke
@@ -52,7 +52,7 @@ class EndpointHook(Construct):
         self._function = HookFunction(
             self,
             "Function",
-            entry="endpoint_hook",
+            entry="endpoint.hook",
             key=store.key,
             environment={"REGISTRY_TABLE": table(store.registry)[0], "ENDPOINT_KEY": endpoint},
             allow=[

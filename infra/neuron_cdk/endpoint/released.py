@@ -1,7 +1,7 @@
 """An endpoint of the release pipeline: what CloudFormation would be told of it, as SageMaker's API has it.
 
 Both forms come from the same functions, so that an endpoint is the same whoever makes it. What is not known before a
-release stands as a placeholder, which ``neuron_hooks.release_endpoint`` fills in: ``{model}`` and ``{configuration}``
+release stands as a placeholder, which ``neuron_hooks.release.endpoint`` fills in: ``{model}`` and ``{configuration}``
 (names), ``{artifact_key}`` and ``{artifact_uri}``.
 """
 
@@ -40,7 +40,7 @@ def blueprint(
     """The declaration of ``Custom::NeuronRelease``, as JSON. Properties come in the CDK's spelling.
 
     :param alarms: on the new fleet, by their names' endings.
-    :param service: what is to be in service and how its size moves, as ``neuron_hooks.endpoint_declaration`` has it.
+    :param service: what is to be in service and how its size moves, as ``neuron_hooks.endpoint.declaration`` has it.
     :param tagged: the endpoint's role; what a release makes has the tags that it has.
     """
     watched = [{**as_api(alarm), "AlarmName": f"{CONFIGURATION}-{name}"} for name, alarm in alarms.items()]

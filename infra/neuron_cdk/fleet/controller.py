@@ -38,7 +38,7 @@ _WARNINGS = (
 
 
 class FleetController(Construct):
-    """``neuron_hooks.fleet_controller`` for one fleet.
+    """``neuron_hooks.fleet.controller`` for one fleet.
 
     It looks every minute, and at once when a group launches or fails to, when EC2 warns of an interruption, and when a
     capacity block nears its end. Its state is one item of the registry; what it decides is a function of that and of
@@ -63,7 +63,7 @@ class FleetController(Construct):
         self._hook = hook = HookFunction(
             self,
             "Hook",
-            entry="fleet_controller",
+            entry="fleet.controller",
             key=store.key,
             environment={
                 "REGISTRY_TABLE": table(store.registry)[0],

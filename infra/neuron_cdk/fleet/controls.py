@@ -1,4 +1,4 @@
-"""What a fleet's controller does, and what it is told: the variable that ``neuron_hooks.fleet_settings`` reads."""
+"""What a fleet's controller does, and what it is told: the variable that ``neuron_hooks.fleet.settings`` reads."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class ReleasedVersions(Construct):
         self._hook = HookFunction(
             self,
             "Hook",
-            entry="fleet_version",
+            entry="release.fleet_version",
             key=store.key,
             environment={"REGISTRY_TABLE": registry, "TARGET": target},
             allow=[
@@ -113,7 +113,7 @@ def _told(group: PoolGroup) -> dict[str, Any]:
 def declaration(
     groups: Sequence[PoolGroup], templates: Mapping[str, Version], refresh: Mapping[str, Any], sdk: str
 ) -> str:
-    """What a release is told of the fleet (``neuron_hooks.fleet_blueprint``).
+    """What a release is told of the fleet (``neuron_hooks.release.fleet_blueprint``).
 
     :param templates: by pool, CloudFormation's own latest version.
     """

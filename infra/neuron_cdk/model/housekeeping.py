@@ -21,7 +21,7 @@ _TIMEOUT_SECONDS = 900
 
 class Housekeeping(Construct):
     """A hook with two schedules: every quarter of an hour it looks for stuck leases and for endpoints that compile,
-    once a day it judges artifacts and uploads (``neuron_hooks.housekeeping`` has the rules).
+    once a day it judges artifacts and uploads (``neuron_hooks.housekeeping.hook`` has the rules).
 
     It may delete objects, but none of their versions: the bucket's lifecycle rule does that 30 days later, and until
     then a deletion can be undone.
@@ -44,7 +44,7 @@ class Housekeeping(Construct):
             self,
             "Hook",
             store=store,
-            entry="housekeeping",
+            entry="housekeeping.hook",
             environment={
                 "REGISTRY_TABLE": store.registry.table_name,
                 "ARTIFACT_BUCKET": store.bucket.bucket_name,

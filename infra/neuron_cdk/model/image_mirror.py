@@ -73,7 +73,7 @@ class ImageMirror(Construct):
         hook = HookFunction(
             self,
             "Hook",
-            entry="image_mirror",
+            entry="compile.image_mirror",
             key=store.key,
             environment={"PROJECT": project.ref},
             allow=[Allow(["codebuild:StartBuild"], [project.attr_arn])],

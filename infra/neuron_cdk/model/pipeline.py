@@ -78,7 +78,7 @@ class CompilePipeline(Construct, ModelMetrics):
         telling = telling_rights(self)
         register = self._hook(
             "Register",
-            "register_artifact",
+            "compile.register_artifact",
             {"REGISTRY_TABLE": registry, "ARTIFACT_BUCKET": bucket},
             store.items("dynamodb:UpdateItem"),
             store.objects("artifacts/*", "s3:GetObject", why="artifacts of every key"),
@@ -90,7 +90,7 @@ class CompilePipeline(Construct, ModelMetrics):
             self,
             "Join",
             store=store,
-            entry="join_parts",
+            entry="compile.join_parts",
             environment={"ARTIFACT_BUCKET": bucket},
             allow=(
                 store.objects("artifacts/*", "s3:GetObject", "s3:PutObject", why="artifacts of every key"),
@@ -100,7 +100,7 @@ class CompilePipeline(Construct, ModelMetrics):
         )
         record_failure = self._hook(
             "RecordFailure",
-            "record_failure",
+            "compile.record_failure",
             {"REGISTRY_TABLE": registry},
             store.items("dynamodb:UpdateItem"),
             Allow(
@@ -145,7 +145,7 @@ class CompilePipeline(Construct, ModelMetrics):
         self.compile_machine = self._compile.resource
         begin = self._hook(
             "Begin",
-            "begin_compile",
+            "compile.begin_compile",
             {
                 "REGISTRY_TABLE": registry,
                 "ARTIFACT_BUCKET": bucket,
@@ -162,7 +162,7 @@ class CompilePipeline(Construct, ModelMetrics):
         )
         self._begin = begin
         answer = self._hook(
-            "Answer", "answer_cloudformation", {"REGISTRY_TABLE": registry}, store.items("dynamodb:UpdateItem")
+            "Answer", "compile.answer_cloudformation", {"REGISTRY_TABLE": registry}, store.items("dynamodb:UpdateItem")
         )
         self._request = self._machine(
             "Request",
@@ -186,7 +186,7 @@ class CompilePipeline(Construct, ModelMetrics):
         self._request.when_it_dies(self, "RequestDied", answer)
         entry = self._hook(
             "CompiledModel",
-            "compiled_model",
+            "compile.compiled_model",
             {
                 "REGISTRY_TABLE": registry,
                 "REQUEST_MACHINE_ARN": self.request_machine.attr_arn,

@@ -29,7 +29,7 @@ class ReleasePipeline(Construct):
     compiled, by a rule; a person, by the command line, which starts ``machine``. Each target has a machine and hooks of
     its own, in its own stack, whose roles name it: ``docs/adr/0015-a-release-machine-for-each-target.md``.
 
-    :param target: kind and name, ``endpoint/embed``. There is a module ``neuron_hooks.release_<kind>``.
+    :param target: kind and name, ``endpoint/embed``. There is a module ``neuron_hooks.release.<kind>``.
     :param model: what the target serves.
     :param allow: what the kind's module needs.
     :param environment: what it reads beside.
@@ -55,7 +55,7 @@ class ReleasePipeline(Construct):
             self,
             "Step",
             store=store,
-            entry="release_step",
+            entry="release.step",
             environment={
                 "REGISTRY_TABLE": registry,
                 "TARGET": target,
@@ -91,7 +91,7 @@ class ReleasePipeline(Construct):
             self,
             "Start",
             store=store,
-            entry="release_start",
+            entry="release.start",
             environment={
                 "RELEASE_MACHINE_ARN": self.machine.arn,
                 "TARGET": target,

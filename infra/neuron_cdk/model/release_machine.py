@@ -1,6 +1,6 @@
 """The state machine of releases to one target, as data (Amazon States Language, JSONata).
 
-Its steps are calls of one hook (``neuron_hooks.release_step``), which says what comes next and after how many seconds:
+Its steps are calls of one hook (``neuron_hooks.release.step``), which says what comes next and after how many seconds:
 the registry knows how far a release is, so that a step may be called twice and an execution may die anywhere.
 """
 
@@ -48,7 +48,7 @@ _NOW = "{% $millis() %}"
 def release_machine(*, step: str) -> State:
     """Release an artifact to a target, or take it back, or delete the target.
 
-    Input: see ``neuron_hooks.release_wanted``. Output: ``outcome`` (``released``, ``rolled back``, ``rejected``,
+    Input: see ``neuron_hooks.release.wanted``. Output: ``outcome`` (``released``, ``rolled back``, ``rejected``,
     ``superseded``, ``failed``, ``unchanged``, ``refused``, ``deleted``, ``lost``) and ``reason``.
 
     :param step: the ARN of the hook.

@@ -313,8 +313,8 @@ def compile_machine(*, job_machine: str, join: str, register: str, record_failur
     """Run the job on a host that can be had, check and publish what it made, or record why there is none.
 
     Input: ``key``, ``attempt``, ``model``, ``execution_name``, and either ``job`` (a ``CreateProcessingJob`` request
-    that lacks its name and its instance types), ``hosts``, ``plan`` and ``start_by`` (see ``neuron_hooks.tries``), or
-    ``join``, the parts that the artifact is joined from.
+    that lacks its name and its instance types), ``hosts``, ``plan`` and ``start_by`` (see
+    ``neuron_hooks.compile.tries``), or ``join``, the parts that the artifact is joined from.
     """
     return {
         "QueryLanguage": "JSONata",

@@ -16,7 +16,7 @@ from .machinery import model_hook
 from .store import ArtifactStore
 
 READY = "_READY"
-"""The object that says that an upload is whole, as ``neuron_hooks.watching`` has it."""
+"""The object that says that an upload is whole, as ``neuron_hooks.compile.watching`` has it."""
 QUIET_SECONDS = 90
 
 
@@ -48,7 +48,7 @@ class SourceWatch(Construct):
             self,
             "Hook",
             store=store,
-            entry="source_changed",
+            entry="compile.source_changed",
             environment={
                 "REGISTRY_TABLE": store.registry.table_name,
                 "REQUEST_MACHINE_ARN": request_machine_arn,

@@ -1,8 +1,8 @@
 """The last step: the model is loaded and has answered the golden examples of its artifact as it should, or, where the
 artifact has none, a request of zeros of the shapes that it declares.
 
-The form of ``golden.json``, and what a right answer is, are in ``neuron_hooks.golden``; here is as little of it as will
-do, since user data is small.
+The form of ``golden.json``, and what a right answer is, are in ``neuron_hooks.endpoint.golden``; here is as little of
+it as will do, since user data is small.
 """
 
 from __future__ import annotations

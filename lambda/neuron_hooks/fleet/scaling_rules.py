@@ -1,0 +1,1 @@
+../../../infra/neuron_cdk/scaling_rules.py

@@ -1,1 +1,0 @@
-../../infra/neuron_cdk/scaling_rules.py
