@@ -39,7 +39,8 @@ def unpack_zip(archive: Path, target: Path, *, most_bytes: int) -> None:
             members = opened.infolist()
             for member in members:
                 _check_zip_member(member)
-                room.announce(member.orig_filename, member.file_size, folder=member.is_dir())
+                # Not is_dir(), which looks at what is left of a name before its first NUL, and fails where nothing is.
+                room.announce(member.orig_filename, member.file_size, folder=member.orig_filename.endswith("/"))
             for member in members:
                 if not member.is_dir():
                     with opened.open(member) as content:

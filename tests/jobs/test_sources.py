@@ -121,6 +121,8 @@ class TestAnyArchive:
     )
     @example(name="..")
     @example(name="a/..")
+    @example(name="\x00")
+    @example(name="a/\x00")
     def test_of_any_name_writes_below_its_folder_or_is_refused(
         self, pack: Pack, unpack: Unpack, tmp_path_factory: pytest.TempPathFactory, name: str
     ) -> None:

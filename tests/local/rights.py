@@ -172,8 +172,8 @@ def _add(kind: Kind, role: Mapping[str, Any]) -> None:
     kind.refused |= set(role["refused"])
 
 
-_OWN_BUCKET = re.compile(r"[a-z0-9-]+-[0-9a-f]{13}")
-"""A bucket of a stack, as CloudFormation names it."""
+_OWN_BUCKET = re.compile(r"[a-z0-9-]+[0-9a-f]{13}")
+"""A bucket of a stack, as CloudFormation names it: a long name is cut, with the hyphen before the number."""
 _NAMED = re.compile(r"(?P<kind>[A-Za-z-]+[:/]).*?(?P<all>/\*|:\*)?")
 
 
