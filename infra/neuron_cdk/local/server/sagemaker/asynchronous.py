@@ -10,6 +10,7 @@ import contextvars
 import json
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ _CONCURRENT = 4
 """Where MaxConcurrentInvocationsPerInstance is not given SageMaker chooses; how it does is not documented."""
 _MOST_IN_TOPIC = 128 * 1024  # bytes of an answer that a notification carries
 _PREFIX = "x-amzn-sagemaker-"
+_AGAIN_SECONDS = 0.2
+"""Real ones between two looks for an instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def _serve(queue: _Queue) -> None:
         with queue.changed:
             while not queue.ended and (not queue.waiting or not _has_room(queue)):
                 # Instances come and go without telling: look again before long.
-                queue.changed.wait(None if not queue.waiting else 0.2)
+                queue.changed.wait(None if not queue.waiting else _AGAIN_SECONDS)
             if queue.ended:
                 return
             request = queue.waiting.popleft()
@@ -161,31 +164,35 @@ def _has_room(queue: _Queue) -> bool:
 
 def _process(queue: _Queue, request: Request) -> None:
     serving = queue.serving
+    answered = True
     try:
         with roles.acting(serving.fleet.role):
-            _answer(serving, request)
+            answered = _answer(serving, request)
     except Exception:
         logger.exception("an asynchronous request to %s", serving.name)
-    finally:
-        with queue.changed:
-            queue.under_way -= 1
-            queue.changed.notify_all()
+    if not answered:
+        time.sleep(_AGAIN_SECONDS)
+    with queue.changed:
+        queue.under_way -= 1
+        if not answered:
+            queue.waiting.appendleft(request)
+        queue.changed.notify_all()
 
 
-def _answer(serving: Serving, request: Request) -> None:
+def _answer(serving: Serving, request: Request) -> bool:
+    """Whether the request is done with, well or badly; else it waits on, for its instance has gone meanwhile."""
     if clock.now() > request.expires:
         metrics.record("ExpiredRequests", {"EndpointName": serving.name}, 1)
         _failed(serving, request, "ClientError: the request expired in the queue", None)
-        return
+        return True
     try:
         body = transfer.get(request.input)
     except transfer.TransferError as error:
         _failed(serving, request, f"ClientError: the input could not be read: {error}", None)
-        return
+        return True
     fleet, variant, replica = serving.enter(None)
-    if replica is None:  # the instances have gone meanwhile
-        _failed(serving, request, "InternalServerError: no instance was there", None)
-        return
+    if replica is None:
+        return False
     metrics.record("TimeInBacklog", {"EndpointName": serving.name}, _ms(request), "Milliseconds")
     reply = _call(fleet, replica, request, body)
     for dimensions in metrics.of_variant(serving.name, variant.name, fleet.config):
@@ -198,13 +205,14 @@ def _answer(serving: Serving, request: Request) -> None:
     if reply.status != 200:
         record = store.endpoints[serving.name]
         _failed(serving, request, f"ClientError: {invocations.model_error(record, reply).message}", reply)
-        return
+        return True
     try:
         transfer.put(request.output, reply.content, reply.content_type)
     except transfer.TransferError as error:
         _failed(serving, request, f"ClientError: the answer could not be written: {error}", None)
-        return
+        return True
     _tell(serving, request, "Completed", reply, {"outputLocation": request.output})
+    return True
 
 
 def _ms(request: Request) -> float:
